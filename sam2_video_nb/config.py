@@ -294,10 +294,10 @@ aliases = {f'model.{k}': f'prompts.{k}' for k in ('prompt_type', 'num_pos_points
 
 # Smallest and largest values that make sense, by key
 ranges = {k: (1, None) for k in ('data.video_clip_length data.stride data.batch_size data.max_objects data.image_size data.cache_frames data.synth_frames '
-    'prompts.num_pos_points model.bptt_frames visualization.max_length visualization.stride eval.max_videos').split()} | {
+    'prompts.num_pos_points visualization.max_length visualization.stride eval.max_videos').split()} | {
     k: (0, None) for k in 'data.num_workers prompts.num_neg_points prompts.box_jitter data.affine_degrees data.affine_shift optimizer.lr optimizer.weight_decay scheduler.warmup_steps scheduler.eta_min'.split()} | {
     k: (0, 1) for k in 'data.reverse_prob data.hflip_prob data.affine_scale data.jitter data.grey_prob data.val_fraction scheduler.warmup_ratio eval.boundary optimizer.layer_decay'.split()} | {
-    'data.synth_videos': (2, None)}
+    'data.synth_videos': (2, None), 'model.bptt_frames': (2, None)}
 
 def get_key(cfg, key:str):
     "The value at a dotted `key`"

@@ -59,6 +59,7 @@ class Clip(_Moves):
     valid:Tensor              # (T,) bool, false for padding
     orig_size:tuple           # (H,W) of the video's frames
     ignore:Optional[Tensor]=None  # (T,S,S) bool, no loss here; None where nothing is ignored
+    video_len:Optional[int]=None  # Frames of the whole video; None: as many as the clip
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]
@@ -79,6 +80,7 @@ class ClipBatch(_Moves):
     valid:Tensor              # (B,T) bool
     orig_sizes:list           # (B,) of (H,W)
     ignore:Optional[Tensor]=None  # (T,B,S,S) bool
+    video_lens:Optional[list]=None  # (B,) frames of each whole video; None: as many as the clip
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]
@@ -171,7 +173,7 @@ def rle_encode(
     r = rle_api.encode(np.asfortranarray(np.asarray(mask), dtype=np.uint8))
     return dict(size=[int(o) for o in r['size']], counts=r['counts'].decode())
 
-def _is_poly(seg): return isinstance(seg, list) and len(seg) and all(isinstance(p, list) and len(p)>=6 and len(p)%2==0 and all(isinstance(v, (int, float)) for v in p) for p in seg)
+def _is_poly(seg): return isinstance(seg, list) and len(seg) and all(isinstance(p, list) and len(p)>=6 and len(p)%2==0 and all(type(v) in (int, float) for v in p) for p in seg)
 
 def to_rle(
     seg,       # COCO `segmentation`: compressed RLE, uncompressed RLE or polygons
@@ -180,6 +182,8 @@ def to_rle(
     "Any COCO segmentation as compressed RLE, checked; raises `DataError`"
     if _is_poly(seg):
         if size is None: raise DataError("polygons need the image's height and width")
+        far = [v for p in seg for v in p if not -1e5 <= v <= 1e5]   # NaN too; pycocotools would hang, or take all the memory
+        if far: raise DataError(f"polygon with a corner at {str(far[0])[:20]}: coordinates are pixels")
         return rle_api.merge(rle_api.frPyObjects(seg, *size))
     if not isinstance(seg, dict) or not {'size','counts'} <= set(seg): raise DataError(f"segmentation is neither RLE ({{size, counts}}) nor polygons: {str(seg)[:60]}")
     h, w = seg['size'] if isinstance(seg['size'], (list,tuple)) and len(seg['size'])==2 and all(type(o) is int and o>0 for o in seg['size']) else (None, None)
@@ -196,17 +200,16 @@ def to_rle(
 
 def _runs(c:bytes):
     "Run lengths of a compressed RLE, or None; pycocotools reads past the end of a broken one"
-    out, i = [], 0
-    while i < len(c):
-        x, k, more = 0, 0, True
-        while more:
-            if i >= len(c) or not 48 <= c[i] < 112: return None
-            b = c[i]-48; x |= (b & 31) << 5*k; more = bool(b & 32); i += 1; k += 1
-            if not more and b & 16: x |= -1 << 5*k
-        if len(out) > 2: x += out[-2]
-        if x < 0: return None
-        out.append(x)
-    return out
+    b = np.frombuffer(c, np.uint8).astype(np.int64) - 48            # 6 bits a character: 5 of the number, 1 for "goes on"
+    if not len(b): return b
+    if b.min()<0 or b.max()>=64 or b[-1]&32: return None
+    end = np.flatnonzero(~b & 32)
+    start = np.r_[0, end[:-1]+1]; n = end-start+1
+    if n.max() > 12: return None
+    out = np.add.reduceat((b & 31) << 5*(np.arange(len(b))-np.repeat(start, n)), start)
+    out -= ((b[end] & 16) > 0).astype(np.int64) << 5*n                # the last character's fifth bit is the sign
+    for i in (1,2): out[i::2] = out[i::2].cumsum()                  # from the fourth on, each is a difference from the one two before
+    return None if (out<0).any() else out
 
 def rle_decode(
     seg,       # COCO `segmentation`
