@@ -195,7 +195,7 @@ def to_rle(
         return rle_api.frPyObjects(dict(size=[h,w], counts=c), h, w)
     if not isinstance(c, (str, bytes)): raise DataError(f"RLE counts are {type(c).__name__}, not text or a list")
     runs = _runs(c.encode() if isinstance(c, str) else c)
-    if runs is None or sum(runs) != h*w: raise DataError(f"RLE counts do not decode to {h}x{w} pixels")
+    if runs is None or runs.sum() != h*w: raise DataError(f"RLE counts do not decode to {h}x{w} pixels")
     return dict(size=[h,w], counts=c)
 
 def _runs(c:bytes):
@@ -204,7 +204,7 @@ def _runs(c:bytes):
     if not len(b): return b
     if b.min()<0 or b.max()>=64 or b[-1]&32: return None
     end = np.flatnonzero(~b & 32)
-    start = np.r_[0, end[:-1]+1]; n = end-start+1
+    start = np.append(0, end[:-1]+1); n = end-start+1
     if n.max() > 12: return None
     out = np.add.reduceat((b & 31) << 5*(np.arange(len(b))-np.repeat(start, n)), start)
     out -= ((b[end] & 16) > 0).astype(np.int64) << 5*n                # the last character's fifth bit is the sign

@@ -55,7 +55,7 @@ def focal_loss(
     logits = _checked(logits, masks)
     z = torch.where(masks, logits, -logits)
     loss = -F.logsigmoid(z) * (gamma*F.logsigmoid(-z)).exp()  # (1-p)^gamma, p the chance given to what is true
-    if alpha >= 0: loss = loss * torch.where(masks, alpha, 1-alpha)
+    if alpha >= 0: loss = torch.where(masks, alpha*loss, (1-alpha)*loss)
     return pixel_mean(loss, keep)
 
 # %% ../nbs/08_losses.ipynb #c015
@@ -75,11 +75,12 @@ def mask_iou(
     logits:Tensor,  # (…,H,W)
     masks:Tensor,   # (…,H,W) bool
     keep=None       # (…,H,W) bool: pixels that count
-)->Tensor:          # (…) float32, without gradient; 0 where both are empty
+)->Tensor:          # (…) without gradient; 0 where both are empty
     "IoU of `logits > 0` with the truth, the union taken as 1 at least"
-    found = _checked(logits, masks) > 0
+    logits = _checked(logits, masks)
+    found = logits > 0
     if keep is not None: found, masks = found & keep, masks & keep
-    return (found & masks).sum((-2,-1)).float() / (found | masks).sum((-2,-1)).clamp(min=1).float()
+    return (found & masks).sum((-2,-1)).to(logits.dtype) / (found | masks).sum((-2,-1)).clamp(min=1)
 
 def iou_loss(
     logits:Tensor,     # (…,H,W)
@@ -287,7 +288,7 @@ def __call__(self:VideoLoss,
     "The loss of a clip"
     check_batch(batch); check_outs(outs, batch)
     seen = judged(batch)
-    zero = sum(x[:0].sum() for steps in outs for out in steps or [] for x in (out.mask_logits, out.ious, out.presence))  # 0, tied to all outputs
+    zero = sum(_wide(x[:0]).sum() for steps in outs for out in steps or [] for x in (out.mask_logits, out.ious, out.presence))  # 0, tied to all outputs
     sums, last = defaultdict(lambda: zero), {}
     for t, steps in enumerate(outs):
         for out in steps or []:

@@ -21,7 +21,6 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from .config import ConfigError, ModelConf, LossConf, PromptConf
 from .core import *
-from .prompts import scale_prompt, PromptPolicy
 
 # %% ../nbs/07_model.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -232,7 +231,7 @@ def frame_step(
     memory = dict(obj_ptr=out[5])
     if remember:
         high = out[4]
-        if predictor_memory and masks is not None: high = nn.functional.interpolate(out[3], size=masks.shape[-2:], mode='bilinear', align_corners=False)
+        if predictor_memory and prompts: high = nn.functional.interpolate(out[3], size=(sam2.image_size,)*2, mode='bilinear', align_corners=False)
         # the predictor calls a frame "from points" whatever it was prompted with
         mem, pos = sam2._encode_new_memory(maps, sizes_, high, out[6], is_mask_from_pts=prompts is not None if predictor_memory else points is not None)
         memory.update(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)

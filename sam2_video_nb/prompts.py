@@ -17,7 +17,8 @@ def _pixels(mask):
     "Columns and rows of a mask's pixels; raises `EmptyMask` where there are none"
     if mask.ndim != 2: raise PromptError(f"a prompt is made from one mask (H,W), not from a tensor of {tuple(mask.shape)}")
     ys, xs = torch.where(mask)
-    if not len(xs): raise EmptyMask(f"no pixels to prompt with in a mask of {tuple(mask.shape)}: is the object hidden here? Prompt it on a frame where it is visible")
+    if not len(xs):
+        raise EmptyMask(f"no pixels to prompt with in a mask of {tuple(mask.shape)}: is the object hidden here? Prompt it on a frame where it is visible")
     return xs, ys
 
 # %% ../nbs/06_prompts.ipynb #c012
@@ -71,7 +72,8 @@ def _band(mask):
     near[max(y0-grow,0):y1+grow+1, max(x0-grow,0):x1+grow+1] = True
     near &= ~mask.bool()
     if near.any(): return near
-    if mask.all(): raise PromptError(f"the mask fills its image of {tuple(mask.shape)}: there is no place for a click beside it; set prompts.num_neg_points=0")
+    if mask.all():
+        raise PromptError(f"the mask fills its image of {tuple(mask.shape)}: there is no place for a click beside it; set prompts.num_neg_points=0")
     return ~mask.bool()
 
 # %% ../nbs/06_prompts.ipynb #c027
@@ -122,12 +124,14 @@ def scale_prompt(
     "From the frame's pixels to SAM 2's, as its predictor does"
     H, W = size
     if prompt.kind=='mask':
-        if tuple(prompt.mask.shape) != (H,W): raise PromptError(f"a mask of {tuple(prompt.mask.shape)} for a frame of {(H,W)} (height, width): give it at the frame's size")
+        if tuple(prompt.mask.shape) != (H,W):
+            raise PromptError(f"a mask of {tuple(prompt.mask.shape)} for a frame of {(H,W)} (height, width): give it at the frame's size")
         _pixels(prompt.mask)
         return prompt._replace(mask=resize_masks(prompt.mask[None], S)[0])
     wh = prompt.pts.new_tensor([W,H])
     out = ((prompt.pts < 0) | (prompt.pts > wh)).any(1)
-    if out.any(): raise PromptError(f"point (x,y)={tuple(prompt.pts[out][0].tolist())} is outside its frame of {W}x{H} (width x height): are x and y swapped?")
+    if out.any():
+        raise PromptError(f"point (x,y)={tuple(prompt.pts[out][0].tolist())} is outside its frame of {W}x{H} (width x height): are x and y swapped?")
     return prompt._replace(pts=prompt.pts/wh*S)
 
 # %% ../nbs/06_prompts.ipynb #c046
