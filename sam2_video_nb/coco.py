@@ -130,7 +130,8 @@ def _is_int(v): return type(v) is int
 def _is_flag(v): return type(v) is bool or type(v) is int and v in (0,1)
 def _is_side(v): return type(v) is int and v > 0
 
-_id, _text, _int, _flag, _side = (_is_id, 'an integer or a text'), (_is_text, 'a text'), (_is_int, 'a whole number'), (_is_flag, 'true or false'), (_is_side, 'pixels, a whole number above 0')
+_id, _text, _int = (_is_id, 'an integer or a text'), (_is_text, 'a text'), (_is_int, 'a whole number')
+_flag, _side = (_is_flag, 'true or false'), (_is_side, 'pixels, a whole number above 0')
 _required = dict(
     images=dict(id=_id, file_name=_text, video_id=_id, order_in_video=_int),
     annotations=dict(id=_id, image_id=_id, category_id=_id, segmentation=(lambda v: True, '')),  # looked at when it is decoded
@@ -157,7 +158,9 @@ def _key_rules(src):
             frame = o.get('id') if key == 'images' else o.get('image_id')
             for k,(ok,what) in _required[key].items():
                 if k not in o: yield src.problem('missing_key', f'{key}[{i}].{k}', f"the required key {k!r} is missing", frame)
-                elif not ok(o[k]): yield src.problem('non_integer_order' if k=='order_in_video' else 'wrong_type', f'{key}[{i}].{k}', f"{_short(o[k])} is not {what}", frame)
+                elif not ok(o[k]):
+                    kind = 'non_integer_order' if k=='order_in_video' else 'wrong_type'
+                    yield src.problem(kind, f'{key}[{i}].{k}', f"{_short(o[k])} is not {what}", frame)
             for k,(ok,what) in optional.items():
                 if o.get(k) is not None and not ok(o[k]): yield src.problem('wrong_type', f'{key}[{i}].{k}', f"{_short(o[k])} is not {what}", frame)
 
@@ -168,19 +171,22 @@ def _id_rules(src):
         seen = {}
         for i,o in src.entries(key):
             if (k := _key(o.get('id'))) is None: continue
-            if k in seen: yield src.problem('duplicate_id', f'{key}[{i}].id', f"id {o['id']!r} is also that of {key}[{seen[k]}]", o['id'] if key=='images' else o.get('image_id'))
+            if k in seen: yield src.problem('duplicate_id', f'{key}[{i}].id',
+                f"id {o['id']!r} is also that of {key}[{seen[k]}]", o['id'] if key=='images' else o.get('image_id'))
             seen.setdefault(k, i)
     cats = {_key(o.get('id')) for _,o in src.entries('categories')}
     for i,o in src.entries('annotations'):
         for k,there,what in (('image_id', src.images, 'image'), ('category_id', cats, 'category')):
-            if _is_id(o.get(k)) and _key(o[k]) not in there: yield src.problem(f'dangling_{k}', f'annotations[{i}].{k}', f"there is no {what} {o[k]!r}", o.get('image_id'))
+            if _is_id(o.get(k)) and _key(o[k]) not in there: yield src.problem(f'dangling_{k}', f'annotations[{i}].{k}',
+                f"there is no {what} {o[k]!r}", o.get('image_id'))
 
 def _category_rules(src):
     "No name twice: results are kept by name"
     seen = {}
     for i,o in src.entries('categories'):
         if not _is_text(n := o.get('name')): continue
-        if n in seen: yield src.problem('duplicate_name', f'categories[{i}].name', f"categories[{seen[n]}] is called {n!r} too: rename one, or merge them")
+        if n in seen: yield src.problem('duplicate_name', f'categories[{i}].name',
+            f"categories[{seen[n]}] is called {n!r} too: rename one, or merge them")
         seen.setdefault(n, i)
 
 # %% ../nbs/03_coco.ipynb #c030
@@ -190,7 +196,8 @@ def _order_rules(src):
     for i,o in src.entries('images'):
         if not (_is_id(o.get('video_id')) and _is_int(o.get('order_in_video'))): continue
         place = _key(o['video_id']), o['order_in_video']
-        if place in seen: yield src.problem('duplicate_order', f'images[{i}].order_in_video', f"video {o['video_id']!r} has {place[1]} at images[{seen[place]}] too", o.get('id'))
+        if place in seen: yield src.problem('duplicate_order', f'images[{i}].order_in_video',
+            f"video {o['video_id']!r} has {place[1]} at images[{seen[place]}] too", o.get('id'))
         seen.setdefault(place, i)
 
 def _path_rules(src):
@@ -199,7 +206,8 @@ def _path_rules(src):
     root = os.path.abspath(src.root).rstrip(os.sep) + os.sep
     for i,o in src.entries('images'):
         if _is_text(name := o.get('file_name')) and not src.allow_absolute and not os.path.normpath(os.path.join(root, name)).startswith(root):
-            yield src.problem('outside_root', f'images[{i}].file_name', f"{_short(name)} leads out of the image root; move the file, or set data.image_root or data.allow_absolute", o.get('id'))
+            yield src.problem('outside_root', f'images[{i}].file_name',
+                f"{_short(name)} leads out of the image root; move the file, or set data.image_root or data.allow_absolute", o.get('id'))
     k = src.annotated_key
     if k != 'is_annotated' and src.entries('images') and not any(k in o for _,o in src.entries('images')):
         yield src.problem('unknown_annotated_key', f'images[*].{k}', f"no image has the field {k!r} (data.annotated_key)")
@@ -211,17 +219,24 @@ def _track_rules(src):
     for i,o in src.entries('annotations'):
         if o.get('iscrowd'): continue
         t, frame, image = _track(o), o.get('image_id'), src.images.get(_key(o.get('image_id')))
-        if t is None and src.mode == 'instance': yield src.problem('missing_track', f'annotations[{i}].track_id', "objects=instance needs a track_id (or instance_id, object_id) on every annotation", frame)
+        if t is None and src.mode == 'instance': yield src.problem('missing_track', f'annotations[{i}].track_id',
+            "objects=instance needs a track_id (or instance_id, object_id) on every annotation", frame)
         if not _is_id(t) or image is None: continue
         at, obj = (_key(frame), _key(t)), (_key(image.get('video_id')), _key(t))
-        if at in seen: yield src.problem('duplicate_track', f'annotations[{i}].track_id', f"track {t!r} has a mask at annotations[{seen[at]}] of the same frame already: merge them, or give one another track", frame, level)
+        if at in seen: yield src.problem('duplicate_track', f'annotations[{i}].track_id',
+            f"track {t!r} has a mask at annotations[{seen[at]}] of the same frame already: merge them, or give one another track", frame, level)
         seen.setdefault(at, i)
         before = cat.setdefault(obj, o.get('category_id'))
         if _key(o.get('category_id')) != _key(before):
-            yield src.problem('track_category', f'annotations[{i}].category_id', f"track {t!r} of video {image.get('video_id')!r} was of category {_short(before)} before and is of {_short(o.get('category_id'))} here", frame, level)
+            yield src.problem('track_category', f'annotations[{i}].category_id',
+                f"track {t!r} of video {image.get('video_id')!r} was of category {_short(before)} before "
+                f"and is of {_short(o.get('category_id'))} here", frame, level)
 
 # %% ../nbs/03_coco.ipynb #c036
-def _rules(src): return chain.from_iterable(rule(src) for rule in (_list_rules, _key_rules, _id_rules, _category_rules, _order_rules, _path_rules, _track_rules))
+def _rules(src):
+    "All that a JSON must fulfil"
+    rules = _list_rules, _key_rules, _id_rules, _category_rules, _order_rules, _path_rules, _track_rules
+    return chain.from_iterable(rule(src) for rule in rules)
 
 # %% ../nbs/03_coco.ipynb #c038
 class Frame(NamedTuple):
@@ -295,7 +310,8 @@ class CocoVideo:
         check_keys:bool=True           # False: the JSON is known to be sound (just checked, or just written)
     ):
         src = _Source(path, image_root, allow_absolute, annotated_key, objects)
-        if check_keys and (p := next((p for p in _rules(src) if p.level == 'error'), None)): raise DataError(f"{p} (sam2_video_check lists every problem)")
+        if check_keys and (p := next((p for p in _rules(src) if p.level == 'error'), None)):
+            raise DataError(f"{p} (sam2_video_check lists every problem)")
         self.path, self.image_root, self.mode = Path(path), src.root, src.mode
         self.frames, at = _index_frames(src)
         self.cats, cat_idx = _index_cats(src)
@@ -307,7 +323,8 @@ class CocoVideo:
     def __len__(self): return len(self.videos)
     def __repr__(self):
         n = sum(len(self.frames[v]) for v in self.videos), sum(len(self.objs[v]) for v in self.videos)
-        return f"CocoVideo({self.path.name}: {_count(len(self),'video')}, {_count(n[0],'frame')}, {_count(n[1],'object')}, {_count(len(self.cats),'category','categories')}, mode={self.mode})"
+        return (f"CocoVideo({self.path.name}: {_count(len(self),'video')}, {_count(n[0],'frame')}, {_count(n[1],'object')}, "
+            f"{_count(len(self.cats),'category','categories')}, mode={self.mode})")
 
 # %% ../nbs/03_coco.ipynb #c051
 @patch
@@ -366,7 +383,8 @@ def image(self:CocoVideo, vid, i:int)->Image.Image:
     f = self.frames[vid][i]
     im = read_image(f.path)
     if f.size and im.size[::-1] != f.size:
-        raise DataError(f"{f.path}: image {f.id!r}: the picture is {im.size[1]}x{im.size[0]} (height x width), {self.path} says {f.size[0]}x{f.size[1]}: make them agree")
+        raise DataError(f"{f.path}: image {f.id!r}: the picture is {im.size[1]}x{im.size[0]} (height x width), "
+            f"{self.path} says {f.size[0]}x{f.size[1]}: make them agree")
     return im
 
 # %% ../nbs/03_coco.ipynb #c062
@@ -413,7 +431,10 @@ def split(self:CocoVideo,
     return self.subset([v for v in self.videos if v not in held]), self.subset([v for v in self.videos if v in held])
 
 # %% ../nbs/03_coco.ipynb #c071
-def _rle_size(seg): return tuple(s) if isinstance(seg, dict) and isinstance(s := seg.get('size'), list) and len(s)==2 and all(map(_is_side, s)) else None
+def _rle_size(seg):
+    "`(H,W)` of an RLE that is fit to be one"
+    s = seg.get('size') if isinstance(seg, dict) else None
+    return tuple(s) if isinstance(s, list) and len(s)==2 and all(map(_is_side, s)) else None
 
 def _mask_rules(
     src,
@@ -431,8 +452,10 @@ def _mask_rules(
         try: r = to_rle(seg, (size or (1,1)) if poly else None)   # without a size a polygon's form is all that can be looked at
         except DataError as e: yield problem('bad_rle' if isinstance(seg, dict) else 'bad_segmentation', str(e)); continue
         if poly: polygons.append(o.get('image_id'))
-        if (size or not poly) and not rle_api.area(r): yield problem('empty_mask', "a mask without a pixel: where the object is absent, leave the annotation out")
-    if polygons: yield src.problem('polygons', 'annotations[*].segmentation', f"{len(polygons)} masks are polygons: RLE is faster to read", polygons[0], 'hint')
+        if (size or not poly) and not rle_api.area(r):
+            yield problem('empty_mask', "a mask without a pixel: where the object is absent, leave the annotation out")
+    if polygons: yield src.problem('polygons', 'annotations[*].segmentation',
+        f"{len(polygons)} masks are polygons: RLE is faster to read", polygons[0], 'hint')
 
 # %% ../nbs/03_coco.ipynb #c074
 def _video_hints(
@@ -444,27 +467,36 @@ def _video_hints(
     for i,o in src.entries('images'):
         if _is_id(o.get('video_id')): videos[_key(o['video_id'])].append((i,o))
         if not src.annotated(o) and _key(o.get('id')) in used:
-            yield src.problem('unused_annotations', f'images[{i}].{src.annotated_key}', "the frame says it is not annotated, yet has annotations: they are left aside", o.get('id'), 'hint')
+            yield src.problem('unused_annotations', f'images[{i}].{src.annotated_key}',
+                "the frame says it is not annotated, yet has annotations: they are left aside", o.get('id'), 'hint')
     for frames in videos.values():
         (i,o), vid = frames[0], frames[0][1]['video_id']
-        if len(frames) < clip_length: yield src.problem('short_video', f'images[{i}].video_id', f"video {vid!r} has {len(frames)} frames, clips need {clip_length}: see data.short_videos", o.get('id'), 'hint')
+        if len(frames) < clip_length: yield src.problem('short_video', f'images[{i}].video_id',
+            f"video {vid!r} has {len(frames)} frames, clips need {clip_length}: see data.short_videos", o.get('id'), 'hint')
         if len(sizes := {s for _,o in frames if (s := _size(o))}) > 1:
-            yield src.problem('mixed_sizes', f'images[{i}].height', f"video {vid!r} has frames of several sizes: {_short(sorted(sizes))}", o.get('id'), 'hint')
+            yield src.problem('mixed_sizes', f'images[{i}].height',
+                f"video {vid!r} has frames of several sizes: {_short(sorted(sizes))}", o.get('id'), 'hint')
         if bare := [(i,o) for i,o in frames if o.get(src.annotated_key) is None and _key(o.get('id')) not in used]:
-            yield src.problem('unflagged_frames', f'images[{bare[0][0]}].{src.annotated_key}', f"{len(bare)} of {len(frames)} frames of video {vid!r} have no annotation and do not say whether they were annotated. "
-                f"They are taken as annotated, every object absent; if nobody labelled them, set {src.annotated_key} to false", bare[0][1].get('id'), 'hint')
+            yield src.problem('unflagged_frames', f'images[{bare[0][0]}].{src.annotated_key}',
+                f"{len(bare)} of {len(frames)} frames of video {vid!r} have no annotation and do not say "
+                f"whether they were annotated. "
+                f"They are taken as annotated, every object absent; if nobody labelled them, set {src.annotated_key} to false",
+                bare[0][1].get('id'), 'hint')
 
 def _use_hints(src):
     "Categories, tracks and files that are used less, or more, than one expects"
     used, tracked, files = {_key(o.get('category_id')) for _,o in src.entries('annotations')}, Counter(), {}
     for i,o in src.entries('categories'):
-        if _key(o.get('id')) not in used: yield src.problem('unused_category', f'categories[{i}].id', f"no annotation has the category {_short(o.get('name'))}", None, 'hint')
+        if _key(o.get('id')) not in used: yield src.problem('unused_category', f'categories[{i}].id',
+            f"no annotation has the category {_short(o.get('name'))}", None, 'hint')
     tracked.update(_track(o) is not None for _,o in src.entries('annotations') if not o.get('iscrowd'))
     if src.objects == 'auto' and tracked[True] and tracked[False]:
-        yield src.problem('partial_tracks', 'annotations[*].track_id', f"{tracked[False]} of {tracked.total()} annotations have no track_id: objects=auto takes categories as objects", None, 'hint')
+        yield src.problem('partial_tracks', 'annotations[*].track_id',
+            f"{tracked[False]} of {tracked.total()} annotations have no track_id: objects=auto takes categories as objects", None, 'hint')
     for i,o in src.entries('images'):
         if not _is_text(name := o.get('file_name')): continue
-        if name in files: yield src.problem('same_file', f'images[{i}].file_name', f"{_short(name)} is also the file of images[{files[name]}]", o.get('id'), 'hint')
+        if name in files: yield src.problem('same_file', f'images[{i}].file_name',
+            f"{_short(name)} is also the file of images[{files[name]}]", o.get('id'), 'hint')
         files.setdefault(name, i)
 
 # %% ../nbs/03_coco.ipynb #c077
@@ -489,7 +521,8 @@ def _file_rules(
         for (i,o),found in tqdm(zip(todo, looks), total=len(todo), desc=Path(src.file).name, unit='image', disable=not progress, leave=False):
             if isinstance(found[0], str): yield src.problem(found[0], f'images[{i}].file_name', found[1], o.get('id')); continue
             if (size := _size(o)) and size != found:
-                yield src.problem('image_size', f'images[{i}].height', f"{_short(o['file_name'])} is {found[0]}x{found[1]} (height x width), the JSON says {size[0]}x{size[1]}", o.get('id'))
+                yield src.problem('image_size', f'images[{i}].height',
+                    f"{_short(o['file_name'])} is {found[0]}x{found[1]} (height x width), the JSON says {size[0]}x{size[1]}", o.get('id'))
             sizes.setdefault(_key(o.get('id')), found)
 
 # %% ../nbs/03_coco.ipynb #c080
@@ -526,7 +559,8 @@ def text(self:Report,
         lines += [f"{p.level} {kind}: {p}" for p in ps[:limit]] + ([f"… and {n-limit} more of {kind}"] if limit and n>limit else [])
     errors = sum(p.level=='error' for p in self.problems)
     lines += [''] * bool(lines) + [f"{n:6} {level[kind]:5} {kind}" for kind,n in self.summary().items()]
-    return '\n'.join(lines + [f"{', '.join(self.files)}: {_count(self.n_videos,'video')}, {_count(self.n_images,'image')}, {_count(self.n_annotations,'annotation')}, "
+    return '\n'.join(lines + [f"{', '.join(self.files)}: {_count(self.n_videos,'video')}, "
+        f"{_count(self.n_images,'image')}, {_count(self.n_annotations,'annotation')}, "
         f"{_count(self.n_categories,'category','categories')}: {_count(errors,'error')}, {_count(len(self.problems)-errors,'hint')}"])
 
 @patch
@@ -535,7 +569,8 @@ def __str__(self:Report): return self.text()
 def __repr__(self:Report): return self.text(5)
 
 # %% ../nbs/03_coco.ipynb #c082
-def _check_one(path, image_root=None, check_files=False, clip_length=1, annotated_key='is_annotated', allow_absolute=False, objects='auto', progress=True):
+def _check_one(path, image_root=None, check_files=False, clip_length=1, annotated_key='is_annotated', allow_absolute=False,
+    objects='auto', progress=True):
     "Report on one JSON, and its `_Source` (None if it cannot be read)"
     try: src = _Source(path, image_root, allow_absolute, annotated_key, objects)
     except DataError as e: return Report([str(path)], [Problem('unreadable_json', 'error', str(path), None, '', str(e).removeprefix(f'{path}: '))]), None
@@ -551,7 +586,9 @@ def _overlap(
     one:_Source, other:_Source
 ):
     "Files that are in both JSONs"
-    def files(src): return {os.path.realpath(src.root/o['file_name']): (i,o) for i,o in src.entries('images') if _is_text(o.get('file_name')) and '\0' not in o['file_name']}
+    def files(src):
+        named = [(i,o) for i,o in src.entries('images') if _is_text(o.get('file_name')) and '\0' not in o['file_name']]
+        return {os.path.realpath(src.root/o['file_name']): (i,o) for i,o in named}
     there = files(one)
     for path,(i,o) in files(other).items():
         if path in there: yield other.problem('same_file_in_both', f'images[{i}].file_name',
@@ -582,7 +619,8 @@ def check(
 )->Report:
     "Every problem of a dataset"
     more = [] if val is None else [val] if isinstance(val, (str, Path)) else list(val)
-    return check_all([path, *more], image_root=image_root, check_files=check_files, clip_length=clip_length, annotated_key=annotated_key, allow_absolute=allow_absolute, objects=objects, progress=progress)
+    return check_all([path, *more], image_root=image_root, check_files=check_files, clip_length=clip_length, annotated_key=annotated_key,
+        allow_absolute=allow_absolute, objects=objects, progress=progress)
 
 # %% ../nbs/03_coco.ipynb #c093
 def stats(
@@ -611,8 +649,10 @@ def stats_table(
 )->str:
     "The statistics as a few lines of text"
     def dist(v, f='{:g}'): return ' / '.join(f.format(q) for q in np.quantile(v, (0,.5,1))) + '  (smallest / median / largest)' if len(v) else 'none'
-    rows = [('videos', s['videos']), ('frames', f"{s['frames']}, {s['annotated']} annotated"), ('objects', s['objects']), ('objects a frame', dist(list(Counter(s['objects_per_frame']).elements()))),
-        ('object size', dist(s['sizes'], '{:.2%}')), ('frames in view', dist(s['visible_runs'])), ('disappearances', f"{s['disappearances']}, {s['reappearances']} come back")]
-    rows += [(f'category {c}', f"{n['objects']} objects, {n['visible']} masks") for c,n in s['categories'].items()]
+    rows = [('videos', s['videos']), ('frames', f"{s['frames']}, {s['annotated']} annotated"), ('objects', s['objects']),
+        ('objects a frame', dist(list(Counter(s['objects_per_frame']).elements()))), ('object size', dist(s['sizes'], '{:.2%}')),
+        ('frames in view', dist(s['visible_runs'])),
+        ('disappearances', f"{s['disappearances']}, {s['reappearances']} come back")]
+    rows += [(f'category {c}', f"{_count(n['objects'],'object')}, {_count(n['visible'],'mask')}") for c,n in s['categories'].items()]
     w = max(len(k) for k,_ in rows)
     return '\n'.join(f'{k:{w}}  {v}' for k,v in rows)

@@ -40,7 +40,8 @@ def _level(
 )->Path:
     "Folder that holds one subfolder a video"
     top = src/kind
-    if not top.is_dir(): raise DataError(f"{src}: no folder {kind}: the layout is {kind}/{resolution}/<video>/00000.{'jpg' if kind=='JPEGImages' else 'png'}")
+    if not top.is_dir():
+        raise DataError(f"{src}: no folder {kind}: the layout is {kind}/{resolution}/<video>/00000.{'jpg' if kind=='JPEGImages' else 'png'}")
     if (top/resolution).is_dir() and _folders(top/resolution): return top/resolution
     if any(_files(v, '.jpg', '.jpeg', '.png') for v in _folders(top)): return top
     raise DataError(f"{top}: no videos in {resolution!r}, found {[p.name for p in _folders(top)]}: name the level with resolution")
@@ -57,7 +58,8 @@ def find_videos(
         pngs = _files(m, '.png') if (m := masks/folder.name).is_dir() else {}
         if not imgs: raise DataError(f"{folder}: no frames (jpg or png) in it: fill it, or take it away")
         if not pngs: raise DataError(f"{m}: no masks for the {len(imgs)} frames of {folder.name!r}: add some, or take the video away")
-        if lost := [p for s,p in pngs.items() if s not in imgs]: raise DataError(f"{lost[0]}: no frame {lost[0].stem} in {folder} for this mask ({len(lost)} such): a mask needs the name of its frame")
+        if lost := [p for s,p in pngs.items() if s not in imgs]:
+            raise DataError(f"{lost[0]}: no frame {lost[0].stem} in {folder} for this mask ({len(lost)} such): a mask needs the name of its frame")
         found[folder.name] = [(p, pngs.get(s)) for s,p in imgs.items()]
     if lost := [p.name for p in _folders(masks) if p.name not in found]: raise DataError(f"{masks}: masks of {lost} have no frames in {frames}")
     return found
@@ -74,7 +76,8 @@ def _one_colour(
     rgb:np.ndarray  # (H,W,3 or 4) uint8
 ):                  # (form, (H,W) values)
     "A coloured mask of one object"
-    if rgb.shape[-1]==4 and (rgb[...,3]<255).any(): raise DataError(f"{path}: a mask with transparency: save it as a palette PNG whose indices are the object ids")
+    if rgb.shape[-1]==4 and (rgb[...,3]<255).any():
+        raise DataError(f"{path}: a mask with transparency: save it as a palette PNG whose indices are the object ids")
     fg = rgb[...,:3].any(-1)
     colours = np.unique(rgb[fg][:,:3], axis=0)
     if len(colours) > 1: raise DataError(f"{path}: an RGB mask of {len(colours)} colours, such as {[tuple(c.tolist()) for c in colours[:3]]}: "
@@ -87,7 +90,8 @@ def read_mask(
     "The values that a mask stores, as RLE each; no colour is converted"
     try:
         with Image.open(path) as im: mode, a = im.mode, np.array(im)
-    except Exception as e: raise DataError(f"{path}: not a readable mask ({e}): replace the file, or take it away (the frame then counts as not annotated)") from None
+    except Exception as e:
+        raise DataError(f"{path}: not a readable mask ({e}): replace the file, or take it away (the frame then counts as not annotated)") from None
     if mode in ('RGB','RGBA'): form, a = _one_colour(path, a)
     elif mode in ('P','L','1','I','I;16'): form = 'palette' if mode=='P' else 'grey'
     else: raise DataError(f"{path}: a mask of mode {mode}: save it as a palette PNG whose indices are the object ids")
@@ -101,10 +105,12 @@ def _void(
     "How to read the values of a video's masks"
     values, forms = set().union(*(m.rles for m in masks)), {m.form for m in masks} - {'black'}
     if len([f for f in forms if f.startswith('colour')]) > 1 or len(forms) > 1 and any(f.startswith('colour') for f in forms):
-        raise DataError(f"masks of video {video!r} are of several kinds or colours, {sorted(forms)}: save them as palette PNGs whose indices are the object ids")
+        raise DataError(f"masks of video {video!r} are of several kinds or colours, {sorted(forms)}: "
+            "save them as palette PNGs whose indices are the object ids")
     if values <= {255}: return None
     if 'grey' in forms and (255 in values or len(values) > 100):
-        raise DataError(f"grey masks of video {video!r} have the values {sorted(values)[:8]}…: if they are smoothed black and white, save them with 0 and 255 only; if they are object ids, as palette PNGs")
+        raise DataError(f"grey masks of video {video!r} have the values {sorted(values)[:8]}…: "
+            "if they are smoothed black and white, save them with 0 and 255 only; if they are object ids, as palette PNGs")
     return 255 if 255 in values else 0
 
 # %% ../nbs/13_convert.ipynb #c022
@@ -120,13 +126,16 @@ def _entries(
         h, w = read_image(img).size[::-1]
         if png:
             masks[i] = read_mask(png)
-            if masks[i].size != (h,w): raise DataError(f"{png}: the mask is {masks[i].size[0]}x{masks[i].size[1]} (height x width), its frame {img} is {h}x{w}")
-        images.append(dict(id=image_id+i, file_name=f'frames/{video}/{img.name}', video_id=video, order_in_video=i, height=h, width=w, is_annotated=png is not None))
+            if masks[i].size != (h,w):
+                raise DataError(f"{png}: the mask is {masks[i].size[0]}x{masks[i].size[1]} (height x width), its frame {img} is {h}x{w}")
+        images.append(dict(id=image_id+i, file_name=f'frames/{video}/{img.name}', video_id=video, order_in_video=i,
+            height=h, width=w, is_annotated=png is not None))
     void = _void(video, list(masks.values()))
     for i,m in masks.items():
         for v,r in m.rles.items():
             whose = dict(iscrowd=1) if void and v==void else dict(iscrowd=0, track_id=1 if void is None else v)
-            anns.append(dict(id=ann_id+len(anns), image_id=image_id+i, category_id=1, **whose, segmentation=r, area=int(rle_api.area(r)), bbox=rle_api.toBbox(r).tolist()))
+            anns.append(dict(id=ann_id+len(anns), image_id=image_id+i, category_id=1, **whose, segmentation=r,
+                area=int(rle_api.area(r)), bbox=rle_api.toBbox(r).tolist()))
     return images, anns
 
 # %% ../nbs/13_convert.ipynb #c026
@@ -161,7 +170,8 @@ def convert_davis(
     "DAVIS, MOSE, YouTube-VOS to COCO-video JSON"
     out, found = Path(out), find_videos(src, resolution)
     train_json, val_json = out/'train.json', out/'val.json'
-    if not overwrite and (old := next((p for p in (train_json, val_json) if p.exists()), None)): raise DataError(f"{old} is there already: choose another folder, or overwrite")
+    if not overwrite and (old := next((p for p in (train_json, val_json) if p.exists()), None)):
+        raise DataError(f"{old} is there already: choose another folder, or overwrite")
     if videos is not None:
         if lost := [v for v in videos if v not in found]: raise DataError(f"{src}: no video {lost}: there are {', '.join(found)}")
         found = {v: found[v] for v in videos}
@@ -174,7 +184,9 @@ def convert_davis(
         parts[v in held][0].extend(images); parts[v in held][1].extend(anns)
     for v,frames in tqdm(found.items(), desc='linking' if link else 'copying', unit='video', disable=not progress):
         for img,_ in frames: _place(img, out/'frames'/v/img.name, link)
-    def write(path, part): return write_coco(path, *part, [dict(id=1, name='object')], videos=[dict(id=v, name=v) for v in dict.fromkeys(o['video_id'] for o in part[0])])
+    def write(path, part):
+        names = dict.fromkeys(o['video_id'] for o in part[0])
+        return write_coco(path, *part, [dict(id=1, name='object')], videos=[dict(id=v, name=v) for v in names])
     if held: write(val_json, parts[True])
     else: val_json.unlink(missing_ok=True)    # of an earlier run: its videos may be in train now
     return write(train_json, parts[False]), val_json if held else None

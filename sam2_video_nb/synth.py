@@ -66,7 +66,7 @@ def outing(
 )->np.ndarray:   # (T,) 0 at home, 0.8 and more out of the frame
     "How far from home, frame by frame"
     t = np.arange(frames)/max(frames-1, 1)
-    if kind=='leave': return np.sin(math.pi*np.clip((t-uniform(.05, .2, gen))/.75, 0, 1))
+    if kind=='leave': return np.sin(math.pi*np.clip((t-uniform(.05, .25, gen))/uniform(.55, .7, gen), 0, 1))
     if kind=='late': return 1.6*np.clip(1-t/uniform(.35, .6, gen), 0, 1)
     return 0*t
 
