@@ -345,6 +345,6 @@ def clip_loader(
     **kwargs          # More arguments of `DataLoader`
 )->DataLoader:        # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
-    return DataLoader(ds, batch_size=conf.batch_size, sampler=ClipOrder(ds) if train else None, collate_fn=collate, num_workers=conf.num_workers,
+    return DataLoader(ds, batch_size=conf.batch_size or 1, sampler=ClipOrder(ds) if train else None, collate_fn=collate, num_workers=conf.num_workers,
         pin_memory=conf.pin_memory and torch.cuda.is_available(), persistent_workers=conf.num_workers > 0,
         **{'generator': generator(ds.seed, 'loader'), **kwargs})

@@ -50,7 +50,7 @@ class DataConf:
     short_videos:str = opt('pad', "a video shorter than a clip: repeat its last frame (no loss there), leave it out, or stop", ['pad', 'drop', 'error'])
     late_objects:bool = opt(False, "train also on objects that appear after a clip's first frame, prompted where they appear")
     max_objects:Optional[int] = opt(None, "most objects of a training clip, drawn anew each time; empty: all")
-    batch_size:int = opt(1, "clips in a step")
+    batch_size:Optional[int] = opt(None, "clips in a step; empty: 2 for the built-in data, else 1")
     num_workers:int = opt(0, "processes that load clips; 0: the main one")
     pin_memory:bool = opt(True, "page-locked batches where a GPU is used")
     cache_frames:int = opt(256, "decoded frames kept in memory by each loading process")
@@ -61,9 +61,9 @@ class DataConf:
     affine_shift:float = opt(0., "furthest shift, as a share of the side")
     jitter:float = opt(0.1, "furthest change of brightness, contrast and saturation: 0.1 is 0.9 to 1.1")
     grey_prob:float = opt(0.05, "chance of a grey clip")
-    synth_videos:int = opt(48, "built-in data: videos to make (a sixth of them held out)")
+    synth_videos:int = opt(96, "built-in data: videos to make (a sixth of them held out)")
     synth_frames:int = opt(10, "built-in data: frames of a video")
-    synth_dir:Optional[str] = opt(None, "built-in data: folder to make it in, reused when it is there; empty: in the run folder")
+    synth_dir:Optional[str] = opt(None, "built-in data: folder to make it in, reused when it is there; empty: in output_dir")
 
 # %% ../nbs/00_config.ipynb #c012
 @dataclass
@@ -140,7 +140,7 @@ class TrainerConf:
     num_nodes:int = opt(1, "machines")
     precision:Any = opt('32-true', "32-true, 16-mixed, bf16-mixed, …")
     fast_dev_run:Any = opt(False, "this many batches of everything, and no files")
-    max_epochs:Optional[int] = opt(None, "empty: 20 for the built-in data, else 10")
+    max_epochs:Optional[int] = opt(None, "empty: 5 for the built-in data, else 10")
     min_epochs:Optional[int] = opt(None, "")
     max_steps:int = opt(-1, "optimizer steps; -1: no limit")
     min_steps:Optional[int] = opt(None, "")
@@ -295,7 +295,7 @@ aliases = {f'model.{k}': f'prompts.{k}' for k in ('prompt_type', 'num_pos_points
 # Smallest and largest values that make sense, by key
 ranges = {k: (1, None) for k in ('data.video_clip_length data.stride data.batch_size data.max_objects data.image_size data.cache_frames data.synth_frames '
     'prompts.num_pos_points visualization.max_length visualization.stride eval.max_videos').split()} | {
-    k: (0, None) for k in 'data.num_workers prompts.num_neg_points prompts.box_jitter data.affine_degrees data.affine_shift optimizer.lr optimizer.weight_decay scheduler.warmup_steps scheduler.eta_min'.split()} | {
+    k: (0, None) for k in 'data.num_workers prompts.num_neg_points prompts.box_jitter data.affine_degrees data.affine_shift loss.focal_weight loss.bce_weight loss.dice_weight loss.iou_weight loss.presence_weight loss.temporal_weight optimizer.lr optimizer.weight_decay scheduler.warmup_steps scheduler.eta_min'.split()} | {
     k: (0, 1) for k in 'data.reverse_prob data.hflip_prob data.affine_scale data.jitter data.grey_prob data.val_fraction scheduler.warmup_ratio eval.boundary optimizer.layer_decay'.split()} | {
     'data.synth_videos': (2, None), 'model.bptt_frames': (2, None)}
 

@@ -106,7 +106,7 @@ def load_weights(
     sam2.load_state_dict(weights)
     return sam2
 
-# %% ../nbs/07_model.ipynb #c018
+# %% ../nbs/07_model.ipynb #c019
 memory_modules = ['memory_attention', 'memory_encoder']
 
 def matching(
@@ -131,7 +131,7 @@ def set_trainable(
     for n, p in sam2.named_parameters(): p.requires_grad_(n in names)
     return sorted(names)
 
-# %% ../nbs/07_model.ipynb #c022
+# %% ../nbs/07_model.ipynb #c023
 def set_mode(
     sam2:nn.Module,  # Changed in place
     mode:bool        # True to train
@@ -144,7 +144,7 @@ def set_mode(
             go(c, on and (not ps or any(p.requires_grad for p in ps)))  # a Dropout has no parameters: it does as its parent
     go(sam2, mode)
 
-# %% ../nbs/07_model.ipynb #c025
+# %% ../nbs/07_model.ipynb #c026
 class Features(NamedTuple):
     "What SAM 2 knows of `F` frames before any prompt"
     maps:list   # 3 levels, fine to coarse, (F,C,h,w)
@@ -161,7 +161,7 @@ def encode(
     n = sam2.num_feature_levels
     return Features(out['backbone_fpn'][-n:], out['vision_pos_enc'][-n:])
 
-# %% ../nbs/07_model.ipynb #c028
+# %% ../nbs/07_model.ipynb #c029
 class MemoryBank:
     "What `n` objects remember, frame by frame, as SAM 2 lays it out"
     def __init__(self): self.cond, self.rest = {}, {}
@@ -174,7 +174,7 @@ class MemoryBank:
         for shelf in (self.cond, self.rest):
             for t, m in shelf.items(): shelf[t] = {k: cut(v) for k, v in m.items()}
 
-# %% ../nbs/07_model.ipynb #c031
+# %% ../nbs/07_model.ipynb #c032
 def kinds_of(
     prompts   # One `Prompt` for each object
 )->dict:      # (is a mask, points) → rows
@@ -191,7 +191,7 @@ def sam2_inputs(
     if prompts[0].kind=='mask': return None, torch.stack([p.mask for p in prompts])[:,None].float().to(device)
     return dict(point_coords=torch.stack([p.pts for p in prompts]).float().to(device), point_labels=torch.stack([p.labels for p in prompts]).int().to(device)), None
 
-# %% ../nbs/07_model.ipynb #c035
+# %% ../nbs/07_model.ipynb #c036
 class DecoderTap:
     "Keeps the last output of SAM 2's mask decoder, as it is before the presence gate"
     def __init__(self, sam2): self.handle = sam2.sam_mask_decoder.register_forward_hook(self)
@@ -210,7 +210,7 @@ def _frame_out(sam_outputs, tap, given):
     else: ious, score = raw_ious, raw_score
     return FrameOut(logits.float(), ious.float(), score.float(), ious.argmax(-1), low, ptr)
 
-# %% ../nbs/07_model.ipynb #c036
+# %% ../nbs/07_model.ipynb #c037
 def frame_step(
     sam2:nn.Module,        # A SAM 2
     tap:DecoderTap,        # On that SAM 2
@@ -237,7 +237,7 @@ def frame_step(
         memory.update(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)
     return fo, memory
 
-# %% ../nbs/07_model.ipynb #c040
+# %% ../nbs/07_model.ipynb #c041
 class Group:
     "Objects that share a memory bank"
     def __init__(self, rows, prompt_frame, num_frames): self.rows, self.prompt_frame, self.num_frames, self.bank = rows, prompt_frame, num_frames, MemoryBank()
@@ -265,7 +265,7 @@ def _cat_memory(parts, order):
                                                   maskmem_pos_enc=[torch.cat(l)[order] for l in zip(*(p['maskmem_pos_enc'] for p in parts))])
     return out
 
-# %% ../nbs/07_model.ipynb #c042
+# %% ../nbs/07_model.ipynb #c043
 def group_step(
     sam2, tap,            # As for `frame_step`
     feats:Features,       # Of this frame, a row for each object of the group
@@ -285,14 +285,14 @@ def group_step(
     if remember: group.bank.write(t, memory, prompted=prompts is not None)
     return fo
 
-# %% ../nbs/07_model.ipynb #c043
+# %% ../nbs/07_model.ipynb #c044
 def _spread(parts, rows, O):
     "`FrameOut`s of some groups as one of all `O` objects; rows of objects not yet live are zero"
     order = torch.tensor(sum(rows, []), device=parts[0].best.device)
     fo = _cat(parts, slice(None))
     return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo))
 
-# %% ../nbs/07_model.ipynb #c045
+# %% ../nbs/07_model.ipynb #c046
 class SAM2VideoModel(nn.Module):
     "SAM 2 over clips, with the gradient flowing through its memory"
     def __init__(self,
@@ -306,6 +306,7 @@ class SAM2VideoModel(nn.Module):
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
         self.trains = set_trainable(sam2, trainable)
+        self.train()   # Lightning keeps the mode that it finds
 
     def train(self, mode=True):
         "Frozen parts stay in eval mode"
@@ -341,7 +342,7 @@ class SAM2VideoModel(nn.Module):
             parts.append(group_step(self.sam2, self.tap, f, t, g, p, remember=t<T-1, predictor_memory=self.predictor_memory))
         return [_spread(parts, [g.rows for g in live], len(prompts))] if live else []
 
-# %% ../nbs/07_model.ipynb #c050
+# %% ../nbs/07_model.ipynb #c051
 def livelier(
     sam2:nn.Module   # Random weights; changed in place
 )->nn.Module:        # The same
@@ -355,7 +356,7 @@ def livelier(
         for p in sam2.sam_mask_decoder.iou_prediction_head.layers[-1].parameters(): p *= 4
     return sam2
 
-# %% ../nbs/07_model.ipynb #c061
+# %% ../nbs/07_model.ipynb #c062
 def prompt_points(
     conf:PromptConf   # The policy
 )->dict:              # Kind of prompt in use → its points (0: a mask)
@@ -387,7 +388,7 @@ def unreachable(
     if not weights.get('presence', 0): dead(dec+'pred_obj_score_head.', "loss.presence_weight is 0")
     return out
 
-# %% ../nbs/07_model.ipynb #c066
+# %% ../nbs/07_model.ipynb #c067
 def informative(
     batch:ClipBatch,        # A training batch
     bptt_frames=None        # As in the model
@@ -417,7 +418,7 @@ class GradientAudit:
         raise ModelError(f"{len(ns)} tensors are to train but no loss reaches them: {', '.join(ns[:5])}{', …' if len(ns)>5 else ''}. "
                          "Is a frozen or detached part in between? Take them out of model.trainable_modules, or set model.audit_gradients=false")
 
-# %% ../nbs/07_model.ipynb #c072
+# %% ../nbs/07_model.ipynb #c073
 def build_model(
     conf:ModelConf,              # Which model
     image_size:int=None,         # Side of the square, pixels

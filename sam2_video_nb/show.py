@@ -156,6 +156,8 @@ def error_map(
     return out
 
 # %% ../nbs/02_show.ipynb #c030
+_legend = {k:c for k,c in error_colors.items() if k!='hit'}
+
 def _greyed(image):
     "A frame nobody labelled: pale, with a cross"
     im = Image.fromarray((_picture(image).mean(2, keepdims=True)*.35+150).astype(np.uint8).repeat(3, 2))
@@ -163,15 +165,18 @@ def _greyed(image):
     for xy in ((0, 0, im.width-1, im.height-1), (0, im.height-1, im.width-1, 0)): d.line(xy, fill=(110,110,110))
     return np.array(im)
 
-def _panel(image, label, dots=()):
-    "An image under its label, with a dot (colour, full or ring) for each object at the right"
+def _panel(image, label, dots=(), legend=None):
+    "An image under its label; at the right, where there is room, a dot (colour, full or ring) for each object, or coloured words"
     h, w = image.shape[:2]; font = _font()
     out = Image.new('RGB', (w, h+15), 'white'); d = ImageDraw.Draw(out)
     out.paste(Image.fromarray(image), (0, 15))
-    x = w - 9*len(dots); text = _fit(label, (x if dots else w)-2, font)
-    d.text((1, 1), text, fill=_ink, font=font)
-    if text==label:    # dots only where they leave room for the label
+    d.text((1, 1), _fit(label, w-2, font), fill=_ink, font=font)
+    room, x = w-6-font.getlength(label), w-9*len(dots)
+    if x >= w-room:
         for i,(c,full) in enumerate(dots): d.ellipse((x+9*i, 4, x+9*i+6, 10), fill=c if full else None, outline=c, width=2)
+    x = w - sum(font.getlength(o)+4 for o in legend or ())
+    for word,c in (legend or {}).items() if x >= w-room else ():
+        d.text((x, 1), word, fill=c, font=font); x += font.getlength(word)+4
     return np.array(out)
 
 # %% ../nbs/02_show.ipynb #c032
@@ -192,11 +197,11 @@ def _clip_panels(clip, t, pred, hw, prompts):
     for n in range(clip.n_objects) if prompts is not None else ():
         if clip.prompt_frame[n]==t: plain = draw_prompt(plain, _scaled(prompts[n], clip.images.shape[-1], hw), cols[n])
     yield _panel(plain, f'frame {t}')
-    yield _panel(overlay(image, true), 'truth', dot(state==VISIBLE)) if live.any() else _panel(_greyed(image), 'not labelled')
+    yield _panel(overlay(image, true), 'truth', dot(state==VISIBLE)) if live.any() else _panel(_greyed(image), 'unlabelled')
     if pred is None: return
     p = fit(pred[t])
     yield _panel(overlay(image, p), 'prediction', dot(pred[t].flatten(1).any(1)))
-    yield _panel(error_map(p & live.numpy()[:,None,None], true), 'error') if live.any() else _panel(_greyed(image), 'not labelled')
+    yield _panel(error_map(p & live.numpy()[:,None,None], true), 'error', legend=_legend) if live.any() else _panel(_greyed(image), 'unlabelled')
 
 def _scaled(prompt, S, hw):
     "A prompt of an S x S frame in the pixels of a panel"

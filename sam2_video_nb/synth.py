@@ -66,7 +66,7 @@ def outing(
 )->np.ndarray:   # (T,) 0 at home, 0.8 and more out of the frame
     "How far from home, frame by frame"
     t = np.arange(frames)/max(frames-1, 1)
-    if kind=='leave': return np.sin(math.pi*np.clip((t-uniform(.05, .25, gen))/uniform(.55, .7, gen), 0, 1))
+    if kind=='leave': return np.sin(math.pi*np.clip((t-uniform(.05, .2, gen))/uniform(.6, .75, gen), 0, 1))
     if kind=='late': return 1.6*np.clip(1-t/uniform(.35, .6, gen), 0, 1)
     return 0*t
 
@@ -204,7 +204,7 @@ def make_video(
     else: raise DataError(f"no video of {frames} frames at {size} px shows all of {n_objects} objects in 100 draws: ask for more frames or fewer objects")
     return SynthVideo(images, masks, np.array([l.cat for l in looks if l.cat>=0]), tuple(SHAPES))
 
-# %% ../nbs/04_synth.ipynb #c034
+# %% ../nbs/04_synth.ipynb #c037
 def video_json(
     vid:SynthVideo,  # The video
     name:str,        # Its id, and its folder under `frames/`
@@ -220,7 +220,7 @@ def video_json(
             bbox=[int(o) for o in (xs.min(), ys.min(), np.ptp(xs)+1, np.ptp(ys)+1)], segmentation=rle_encode(m)))
     return images, anns
 
-# %% ../nbs/04_synth.ipynb #c037
+# %% ../nbs/04_synth.ipynb #c040
 _made_by = 'sam2_video_nb.synth 1'   # the number goes up when the same settings give other videos
 
 def _finished(
@@ -240,7 +240,7 @@ def _finished(
     if (folder/'frames').exists() and not (folder/'unfinished').exists(): raise DataError(f"{folder} has frames that are not the built-in data's: {hint}")
     return False
 
-# %% ../nbs/04_synth.ipynb #c038
+# %% ../nbs/04_synth.ipynb #c041
 def write_synth(
     folder,                 # Where; made if it is not there
     videos:int=48,          # Videos in all

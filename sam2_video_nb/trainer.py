@@ -47,7 +47,8 @@ def resolve(
     fill('data.image_size', default_size(cfg.model.config_path))
     fill('model.trainable_modules', ['*'] if scratch or _was_scratch(cfg) else ['memory_attention', 'memory_encoder'])
     fill('optimizer.lr', 4e-4 if scratch or _was_scratch(cfg) else 5e-6)
-    fill('trainer.max_epochs', 20 if cfg.data.train_path is None else 10)
+    fill('data.batch_size', 2 if cfg.data.train_path is None else 1)
+    fill('trainer.max_epochs', 5 if cfg.data.train_path is None else 10)
     if cfg.data.video_clip_length==1 and not cfg.data.late_objects:
         raise ConfigError("data.video_clip_length=1: a clip of one frame has no memory to train: give 2 or more")
     return cfg
