@@ -112,7 +112,7 @@ class LossConf:
 class OptimizerConf:
     "Any optimizer of `torch.optim`, with learning rates by name"
     name:str = opt('AdamW', "class in torch.optim")
-    lr:Optional[float] = opt(None, "learning rate; empty: 4e-4 for nano from scratch, 5e-6 to fine-tune")
+    lr:Optional[float] = opt(None, "learning rate; empty: 8e-4 for nano from scratch, 5e-6 to fine-tune")
     weight_decay:float = opt(0.01, "decay of weight matrices; biases, norms and embeddings have none")
     betas:Optional[List[float]] = opt(None, "for optimizers that take them; empty: the optimizer's own")
     eps:Optional[float] = opt(None, "for optimizers that take it; empty: the optimizer's own")
@@ -285,7 +285,8 @@ def load_cfg(
             o = OverridesParser.create().parse_override(text)
             if o.is_sweep_override(): raise ConfigError(f"{text!r} names several values: a run takes one; start one run for each")
             OmegaConf.update(cfg, o.key_or_group, o.value(), merge=True, force_add=True)
-        except (HydraException, OmegaConfBaseException) as e: raise ConfigError(f"{text}: {str(e).splitlines()[0]}") from None
+        except HydraException as e: raise ConfigError(f"{text}: {str(e).splitlines()[0]}; a value with spaces, commas, brackets or = goes in quotes of its own: \"{text.partition('=')[0]}='…'\"") from None
+        except OmegaConfBaseException as e: raise ConfigError(f"{text}: {str(e).splitlines()[0]}") from None
     return check_cfg(OmegaConf.to_object(cfg))
 
 # %% ../nbs/00_config.ipynb #c031
@@ -337,6 +338,7 @@ def check_cfg(
         if v is None or v==w: continue
         if w != default_of(known[key]): raise ConfigError(f"{a}={v} and {key}={w} mean the same setting: give one")
         set_key(cfg, key, v)
+    if 'data.image_size' in known and (cfg.data.image_size or 0) % 32: raise ConfigError(f"data.image_size={cfg.data.image_size}: SAM 2 halves a picture five times: give a multiple of 32")
     if 'data.frame_interval' in known: frame_intervals(cfg.data.frame_interval)
     if 'prompts.mix' in known:
         mix = cfg.prompts.mix

@@ -86,7 +86,7 @@ class Path2d(NamedTuple):
 
 def draw_look(gen=None):
     "A look by chance"
-    return Look(randint(0, len(SHAPES)-1, gen), choose(PATTERNS, gen), two_colors(gen), uniform(.09, .17, gen))
+    return Look(randint(0, len(SHAPES)-1, gen), choose(PATTERNS, gen), two_colors(gen), uniform(.13, .22, gen))
 
 # %% ../nbs/04_synth.ipynb #c017
 def draw_path(
@@ -190,7 +190,7 @@ def make_video(
     size:int=128,       # Side of the square frames, pixels
     n_objects=(2,3),    # Fewest and most objects
     gen=None,           # `torch.Generator`, for the same video again
-    p_twin:float=.5,    # Chance that two objects look the same
+    p_twin:float=.3,    # Chance that two objects look the same
     p_leave:float=.3,   # Chance, for each object, that it leaves the frame and comes back
     p_late:float=.15,   # Chance, for each object but one, that it comes into the frame later
     p_bar:float=.3      # Chance of a bar that crosses in front of everything

@@ -1,0 +1,32 @@
+"""Runs notebooks and saves their outputs: python .ci/fill.py nbs/05_clips.ipynb …   (then nbdev_clean)
+
+As nbdev_test does, it leaves out cells marked cuda, slow or eval: false. Widget state is not saved: pages cannot show it, and nbdev cannot read all of it.
+"""
+import os, re, sys
+from pathlib import Path
+
+def one_picture(data):
+    "Jupyter saves a PIL picture as PNG and as JPEG: keep the smaller"
+    both = sorted((k for k in ('image/png', 'image/jpeg') if k in data), key=lambda k: len(data[k]))
+    for k in both[1:]: del data[k]
+
+def fill(path):
+    "Run one notebook in its own folder, and save it"
+    import nbformat
+    from nbclient import NotebookClient
+    nb = nbformat.read(path, 4)
+    left_out = [c for c in nb.cells if c.cell_type=='code' and re.search(r'^#\|\s*(cuda|slow|notest|eval:\s*false)', c.source, re.M)]
+    sources = [c.source for c in left_out]
+    for c in left_out: c.source = ''
+    NotebookClient(nb, timeout=900, kernel_name='python3', store_widget_state=False, resources=dict(metadata=dict(path=str(path.parent)))).execute()
+    for c, s in zip(left_out, sources): c.source = s
+    nb.metadata.pop('widgets', None)
+    for c in nb.cells:
+        c.metadata.pop('execution', None)
+        for o in c.get('outputs', []): one_picture(o.get('data', {}))
+    nbformat.write(nb, path)
+
+if __name__=='__main__':
+    if not sys.argv[1:]: sys.exit(__doc__)
+    os.environ['PATH'] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"   # the kernel is this Python
+    for p in map(Path, sys.argv[1:]): fill(p.absolute()); print(f'{p}: {p.stat().st_size//1024} KB')
