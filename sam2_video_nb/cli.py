@@ -6,7 +6,7 @@
 __all__ = ['usage_train', 'run_command', 'train', 'check', 'convert']
 
 # %% ../nbs/14_cli.ipynb #c002
-import argparse, json, sys
+import argparse, json, os, sys
 from .config import Sam2VideoError, TrainConf, help_text, load_cfg
 
 # %% ../nbs/14_cli.ipynb #c005
@@ -17,8 +17,9 @@ def run_command(
     try: return body() or 0
     except KeyboardInterrupt: print('stopped', file=sys.stderr); return 130
     except BrokenPipeError: return 1
+    except OSError as e: print(f'error: {e}', file=sys.stderr); return 1
     except Sam2VideoError as e: print(f'error: {e}', file=sys.stderr); return 1
-    except Exception as e: print(f"error: {type(e).__name__}: {' '.join(str(e).split())[:500]} (unexpected: the traceback is in training.log of the run folder)", file=sys.stderr); return 1
+    except Exception as e: print(f"error: {type(e).__name__}: {' '.join(str(e).split())[:500]} (a bug of ours; a run's training.log has the traceback)", file=sys.stderr); return 1
 
 # %% ../nbs/14_cli.ipynb #c009
 usage_train = """usage: sam2_video_train [key=value ...]
@@ -39,7 +40,9 @@ def train(
     def body():
         cfg = load_cfg(args)
         from sam2_video_nb.trainer import train as run
-        print(run(cfg).line())
+        r = run(cfg)
+        if not int(os.environ.get('LOCAL_RANK', 0)): print(r.line())      # of several processes one speaks
+        return 130 if r.interrupted else 0
     return run_command(body)
 
 # %% ../nbs/14_cli.ipynb #c016
@@ -54,7 +57,7 @@ def check(
     p.add_argument('--json', action='store_true', help="print the report as JSON")
     p.add_argument('--stats', action='store_true', help="print statistics of each file that has no error")
     p.add_argument('--image-root', help="folder that every file_name starts from (default: the folder of the JSON)", default=argparse.SUPPRESS)
-    p.add_argument('--clip-length', type=int, default=4, help="frames of a clip, to name shorter videos")
+    p.add_argument('--clip-length', type=int, default=4, choices=range(1, 1000), metavar='T', help="frames of a clip, to name shorter videos")
     p.add_argument('--annotated-key', default='is_annotated', help="image field that says whether a frame was annotated")
     p.add_argument('--objects', default='auto', choices=['auto', 'instance', 'category'], help="what an object is")
     p.add_argument('--allow-absolute', action='store_true', help="allow a file_name that leads out of the image root")
@@ -76,6 +79,8 @@ def _parse(parser, args):
     except SystemExit as e: return 1 if e.code else 0
 
 # %% ../nbs/14_cli.ipynb #c022
+def _names(text): return [o.strip() for o in text.split(',') if o.strip()]
+
 def convert(
     args=None   # As on the command line
 )->int:         # Exit code
@@ -86,6 +91,7 @@ def convert(
     f.add_argument('src', metavar='SRC', help="folder with JPEGImages and Annotations")
     f.add_argument('out', metavar='OUT', help="folder to write train.json, val.json and frames/ to")
     f.add_argument('--val', default='', help="sequences for val.json, with commas: kite-surf,goat")
+    f.add_argument('--videos', help="convert only these sequences, with commas", default=argparse.SUPPRESS)
     f.add_argument('--link', action='store_true', help="link frames instead of copying them")
     f.add_argument('--resolution', default='480p', help="which resolution's folders")
     f.add_argument('--overwrite', action='store_true', help="replace an existing train.json and val.json")
@@ -93,6 +99,6 @@ def convert(
     if isinstance(a, int): return a
     def body():
         from sam2_video_nb.convert import convert_davis
-        done = convert_davis(a.src, a.out, val=[v for v in a.val.split(',') if v], link=a.link, resolution=a.resolution, overwrite=a.overwrite)
+        done = convert_davis(a.src, a.out, val=_names(a.val), videos=_names(a.videos) if hasattr(a, 'videos') else None, link=a.link, resolution=a.resolution, overwrite=a.overwrite)
         print('\n'.join(str(o) for o in done if o))
     return run_command(body)

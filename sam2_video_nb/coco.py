@@ -121,7 +121,7 @@ class _Source:
         "Image entries by what their id is compared by; of two with one id the first"
         return {k:o for _,o in reversed(self.entries('images')) if (k := _key(o.get('id'))) is not None}
 
-    def annotated(self, image): return bool(image.get(self.annotated_key, True))
+    def annotated(self, image): return image.get(self.annotated_key) in (None, True, 1)   # null is as good as missing
 
 # %% ../nbs/03_coco.ipynb #c020
 def _is_id(v): return type(v) is int or type(v) is str and v != ''

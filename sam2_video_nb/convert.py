@@ -95,7 +95,7 @@ def read_mask(
     if mode in ('RGB','RGBA'): form, a = _one_colour(path, a)
     elif mode in ('P','L','1','I','I;16'): form = 'palette' if mode=='P' else 'grey'
     else: raise DataError(f"{path}: a mask of mode {mode}: save it as a palette PNG whose indices are the object ids")
-    return MaskFile(form, a.shape[:2], {v: rle_encode(a==v) for v in np.unique(a).tolist() if v})
+    return MaskFile(form, a.shape[:2], {int(v): rle_encode(a==v) for v in np.unique(a).tolist() if v})
 
 # %% ../nbs/13_convert.ipynb #c019
 def _void(
@@ -171,6 +171,8 @@ def convert_davis(
     out, found = Path(out), find_videos(src, resolution)
     train_json, val_json = out/'train.json', out/'val.json'
     if not overwrite and (old := next((p for p in (train_json, val_json) if p.exists()), None)):
+        raise DataError(f"{old} is there already: choose another folder, or overwrite")
+    if not overwrite and (old := next((p for v in found if (p := out/'frames'/v).exists()), None)):
         raise DataError(f"{old} is there already: choose another folder, or overwrite")
     if videos is not None:
         if lost := [v for v in videos if v not in found]: raise DataError(f"{src}: no video {lost}: there are {', '.join(found)}")

@@ -130,7 +130,10 @@ def read_image(
 )->Image.Image:  # RGB
     "A picture in RGB; raises `DataError` with the path if it cannot be read"
     try:
-        with Image.open(path) as im: return im.convert('RGB')
+        with Image.open(path) as im:
+            if im.mode[0] in 'IF': raise DataError(f"{path}: a picture of more than 8 bits ({im.mode}): convert it to 8 bits first, with the contrast that you want")
+            return im.convert('RGB')
+    except DataError: raise
     except FileNotFoundError: raise DataError(f"{path}: no such image: check file_name and data.image_root") from None
     except Exception as e: raise DataError(f"{path}: not a readable image ({e}): replace the file, or take it out of the JSON") from None
 
@@ -188,6 +191,7 @@ def to_rle(
     if not isinstance(seg, dict) or not {'size','counts'} <= set(seg): raise DataError(f"segmentation is neither RLE ({{size, counts}}) nor polygons: {str(seg)[:60]}")
     h, w = seg['size'] if isinstance(seg['size'], (list,tuple)) and len(seg['size'])==2 and all(type(o) is int and o>0 for o in seg['size']) else (None, None)
     if h is None: raise DataError(f"RLE size {seg['size']} is not [height, width]")
+    if h*w >= 2**31: raise DataError(f"RLE of {h}x{w}: larger than any picture")
     if size is not None and (h, w) != tuple(size): raise DataError(f"RLE of {h}x{w} for an image of {size[0]}x{size[1]} (height x width)")
     c = seg['counts']
     if isinstance(c, list):

@@ -84,7 +84,7 @@ def read_checkpoint(
 )->tuple:  # SAM 2's parameter names to tensors; what a checkpoint of ours says of itself: model and image_size (else empty)
     "Weights from a file; raises `ModelError`"
     try: d = torch.load(path, map_location='cpu', weights_only=True)
-    except FileNotFoundError: raise ModelError(f"{path}: no such checkpoint: check model.checkpoint_path") from None
+    except FileNotFoundError: raise ModelError(f"{path}: no such checkpoint: check the path") from None
     except Exception as e: raise ModelError(f"{path}: not a checkpoint that can be read safely ({str(e).splitlines()[0][:150]})") from None
     about = d.get('sam2_video_nb', {}) if isinstance(d, dict) else {}
     if isinstance(d, dict): d = d.get('model', d.get('state_dict', d))
@@ -436,15 +436,23 @@ def build_model(
     nano = config_file(name)==config_file('nano')
     if w: load_weights(sam2, w, conf.checkpoint_path)
     elif not nano: log.warning(f"{name} starts from random weights: give model.checkpoint_path to fine-tune")
-    trains = conf.trainable_modules or (['*'] if nano and not conf.checkpoint_path else memory_modules)
+    trains = (['*'] if nano and not conf.checkpoint_path else memory_modules) if conf.trainable_modules is None else conf.trainable_modules
     model = SAM2VideoModel(sam2, trains, conf.bptt_frames, conf.predictor_memory)
-    return freeze_unreachable(model, prompts or PromptConf(), weights or dict(focal=20, dice=1, iou=1, presence=1))
+    weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
+    if not w and not weights.get('presence'): _always_present(sam2)
+    return freeze_unreachable(model, prompts or PromptConf(), weights)
+
+def _always_present(sam2):
+    "A random presence score that no loss trains would hide masks at random: say present instead"
+    log.warning("loss.presence_weight is 0 and the weights are random: every object is taken as present on every frame")
+    last = sam2.sam_mask_decoder.pred_obj_score_head.layers[-1]
+    with torch.no_grad(): last.weight.zero_(); last.bias.fill_(10)
 
 def freeze_unreachable(model, prompts, weights):
     "Freeze what no loss can reach, and say so"
     dead = {n: why for n, why in unreachable(model.sam2, prompts, weights).items() if n in model.trains}
     model.trains = [n for n in model.trains if n not in dead]
-    if not model.trains: raise ConfigError(f"nothing can train: {'; '.join(sorted(set(dead.values())))}: choose other model.trainable_modules")
+    if not model.trains: raise ConfigError(f"nothing can train ({'; '.join(sorted(set(dead.values()))) or 'the list is empty'}): choose other model.trainable_modules")
     ps = dict(model.sam2.named_parameters())
     for n in dead: ps[n].requires_grad_(False)
     if dead: log.info(f"{len(dead)} tensors stay as they are, since no loss reaches them with these settings ({'; '.join(dict.fromkeys(dead.values()))})")

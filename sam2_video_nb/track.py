@@ -148,6 +148,7 @@ def score_video(
     prompts, state, T = truth_prompts(coco, vid, policy, seed), coco.state(vid), len(coco.frames[vid])
     if not prompts: return []
     row, parts = {o: n for n, (o, _) in enumerate(coco.objs[vid])}, {o: [] for o in prompts}
+    if len(sizes := {coco.frame_size(vid, t) for t in range(T)})>1: raise DataError(f"{coco.path}: video {vid!r} has frames of several sizes {sorted(sizes)}: it cannot be tracked; bring them to one size")
     for out in track(model, (coco.image(vid, t) for t in range(T)), prompts, num_frames=T, predictor_memory=predictor_memory):
         live = [(k, o) for k, o in enumerate(out.obj_ids) if out.t > prompts[o][0] and state[out.t,row[o]] != UNLABELLED]
         if not live: continue

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['log', 'resolve', 'open_coco', 'check_pictures', 'datasets', 'VideoData', 'param_groups', 'make_optimizer',
            'lr_factor', 'VideoModule', 'SwanLabLogger', 'make_loggers', 'close_loggers', 'log_gif', 'batch_clip',
-           'predicted', 'Gifs', 'video_clip', 'new_run', 'logging_to', 'read_metrics', 'write_results', 'make_trainer',
-           'Run', 'train']
+           'predicted', 'Gifs', 'video_clip', 'new_run', 'logging_to', 'read_metrics', 'write_results', 'KeepOnStop',
+           'strategy_of', 'make_trainer', 'Run', 'train']
 
 # %% ../nbs/11_trainer.ipynb #c002
-import csv, json, logging, math, os, warnings
+import csv, json, logging, math, os, signal, threading, warnings
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import datetime
@@ -81,6 +81,7 @@ def datasets(
     "The `CocoVideo`s of a run, their pictures in place; raises `DataError`"
     train, val = _datasets(cfg)
     check_pictures(train, val)
+    if val and not any((val.state(v)==VISIBLE).any() for v in val.videos): raise DataError(f"{val.path}: no object is visible on any frame, so there is nothing to validate on: give data.val_path=none")
     return train, val
 
 def _datasets(cfg):
@@ -154,7 +155,7 @@ def make_optimizer(
     if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)): raise ConfigError(f"optimizer.name={conf.name}: no such class in torch.optim (AdamW, SGD, …)")
     more = dict(conf.extra) | {k: v for k, v in (('betas', conf.betas and tuple(conf.betas)), ('eps', conf.eps)) if v is not None}
     try: return cls([{k: v for k, v in g.items() if k!='names'} for g in groups], lr=conf.lr, **more)
-    except (TypeError, ValueError) as e: raise ConfigError(f"optimizer {conf.name}: {e}") from None
+    except Exception as e: raise ConfigError(f"optimizer {conf.name}: {e}: see optimizer.betas, eps and extra") from None
 
 # %% ../nbs/11_trainer.ipynb #c021
 def lr_factor(
@@ -181,7 +182,7 @@ class VideoModule(pl.LightningModule):
         self.loss = VideoLoss(cfg.loss)
         self.policy, self.val_policy = PromptPolicy(cfg.prompts, train=True), PromptPolicy(cfg.prompts, train=False)
         self.audit = GradientAudit(self.model.trains, 20 if cfg.prompts.prompt_type=='mixed' else 1) if cfg.model.audit_gradients else None
-        self.scores, self.before, self.result, self.judged = [], None, None, False
+        self.scores, self.before, self.result, self.judged, self.measured = [], None, None, False, None
 
     def on_train_epoch_start(self): self.trainer.datamodule.clips.set_epoch(self.current_epoch)
 
@@ -205,13 +206,14 @@ class VideoModule(pl.LightningModule):
         self.scores += score_video(self.model, dm.val_coco, vid, self.val_policy, self.cfg.eval.boundary, self.cfg.seed)
 
     def on_validation_epoch_end(self):
-        self.result = summarise(_gather(self.scores))
+        self.result, self.measured = summarise(_gather(self.scores)), self.trainer.global_step
         for k in ('JF', 'J', 'F', 'dice', 'iou'): self.log(f'val/{k}', self.result[k], prog_bar=k=='JF', rank_zero_only=False, sync_dist=False)
 
     def configure_optimizers(self):
         opt = make_optimizer(param_groups(self.model.sam2, self.model.trains, self.cfg.optimizer), self.cfg.optimizer)
-        total = self.trainer.estimated_stepping_batches
-        sched = torch.optim.lr_scheduler.LambdaLR(opt, lambda s: lr_factor(s, self.cfg.scheduler, total, self.cfg.optimizer.lr))
+        total, sc = self.trainer.estimated_stepping_batches, self.cfg.scheduler
+        if sc.enabled and not sc.T_max and not math.isfinite(total): raise ConfigError("the run has no last step (trainer.max_epochs=-1): give scheduler.T_max, or scheduler.enabled=false")
+        sched = torch.optim.lr_scheduler.LambdaLR(opt, [lambda s, lr=g['lr']: lr_factor(s, sc, total, lr) for g in opt.param_groups])
         return dict(optimizer=opt, lr_scheduler=dict(scheduler=sched, interval='step'))
 
     def on_save_checkpoint(self, ckpt): ckpt['sam2_video_nb'] = dict(before=self.before, result=_plain(self.result), model=self.cfg.model.config_path, image_size=self.cfg.data.image_size)
@@ -392,7 +394,9 @@ def new_run(
     for more in ['']+[f'_{i}' for i in range(1, 100)]:
         run = Path(output_dir)/f'{now:%Y-%m-%d}'/f'{now:%H-%M-%S}{more}'
         try: run.mkdir(parents=True); break
-        except FileExistsError: continue
+        except FileExistsError:
+            if not run.is_dir(): raise ConfigError(f"output_dir={output_dir}: not a folder") from None
+        except OSError as e: raise ConfigError(f"output_dir={output_dir}: no run folder can be made there ({e})") from None
     os.environ['SAM2_VIDEO_NB_RUN'] = str(run)
     return run
 
@@ -402,7 +406,9 @@ def logging_to(
     level='info'   # On screen
 ):                 # Context: everything from info up goes to training.log too
     "Log to the screen and to training.log; an exception's traceback goes to the file alone"
-    file, screen = logging.FileHandler(run/'training.log', encoding='utf-8'), logging.StreamHandler()
+    other = int(os.environ.get('LOCAL_RANK', 0))      # of the processes of a multi-GPU run the first one speaks
+    file, screen = logging.NullHandler() if other else logging.FileHandler(run/'training.log', encoding='utf-8'), logging.StreamHandler()
+    if other: level = 'error'
     file.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(message)s')); screen.setFormatter(logging.Formatter('%(message)s'))
     screen.setLevel(level.upper())
     old = log.level, log.propagate
@@ -445,20 +451,33 @@ def write_results(
         with written_whole(run/'curves.png') as p: curves(dict(list(series.items())[:6])).savefig(p, dpi=110)
 
 # %% ../nbs/11_trainer.ipynb #c043
+class KeepOnStop(Callback):
+    "A stop from the keyboard keeps what was reached"
+    def __init__(self, run): self.run = run
+    def on_exception(self, trainer, pl_module, e):
+        if isinstance(e, KeyboardInterrupt) and trainer.state.fn=='fit' and trainer.global_step: trainer.save_checkpoint(self.run/'checkpoints/last.ckpt')
+
+def strategy_of(conf:TrainerConf)->str:
+    "The strategy; with several processes each may see clips that reach other parameters (no object after the first frame, another kind of prompt)"
+    several = conf.devices not in ('auto', 1, '1', '-1', -1) or torch.cuda.device_count()>1 or conf.num_nodes>1
+    return 'ddp_find_unused_parameters_true' if conf.strategy=='ddp' or (conf.strategy=='auto' and several) else conf.strategy
+
 def make_trainer(
     cfg:TrainConf,   # Resolved
     run:Path,        # Run folder
-    has_val=True     # Is there anything to validate on
+    has_val=True,    # Is there anything to validate on
+    n_steps=None     # Batches of an epoch: a short one logs at its end at the latest
 )->pl.Trainer:
     "Lightning's Trainer with our checkpoints, loggers and pictures"
     args = {f.name: getattr(cfg.trainer, f.name) for f in fields(cfg.trainer) if f.name!='early_stopping_patience'}
+    args.update(strategy=strategy_of(cfg.trainer), log_every_n_steps=max(1, min(cfg.trainer.log_every_n_steps, n_steps or math.inf)))
     files = not cfg.trainer.fast_dev_run
     loggers = make_loggers(cfg.logger, run) if files else False
     cbs = [Gifs(cfg, run)] if files else []
     if loggers: cbs.append(LearningRateMonitor('step'))
     if files and args['enable_checkpointing']:
         at = dict(dirpath=run/'checkpoints', enable_version_counter=False, auto_insert_metric_name=False)
-        cbs.append(ModelCheckpoint(filename='last', save_on_train_epoch_end=not has_val, **at))
+        cbs += [ModelCheckpoint(filename='last', save_on_train_epoch_end=True, **at), KeepOnStop(run)]
         if has_val: cbs.append(ModelCheckpoint(filename='best', monitor='val/JF', mode='max', **at))
     if has_val and cfg.callbacks.early_stopping_patience is not None: cbs.append(EarlyStopping('val/JF', mode='max', patience=cfg.callbacks.early_stopping_patience))
     try: return pl.Trainer(logger=loggers, callbacks=cbs, default_root_dir=run, **args)
@@ -472,11 +491,13 @@ class Run(NamedTuple):
     folder:Path      # The run folder
     metrics:dict     # before, after (the best checkpoint), last: summaries with JF, J, F, …
     module:VideoModule
+    interrupted:bool=False
     def __repr__(self): return self.line()
     def line(self):
         "The result in one line"
         b, a = ((self.metrics.get(k) or {}).get('JF') for k in ('before', 'after'))
-        if a is None: return f'trained, nothing to validate on; see {self.folder}'
+        if self.interrupted: return f"stopped after {_n(self.metrics['steps'], 'step')}; checkpoints/last.ckpt can be resumed; see {self.folder}"
+        if a is None: return f"trained for {_n(self.metrics['steps'], 'step')}, nothing to validate on; see {self.folder}"
         return f"held-out J&F {'' if b is None else f'{b:.3f} → '}{a:.3f} on {_n(len(self.metrics['after']['per_video']), 'video')}; see {self.folder}"
 
 def train(
@@ -493,19 +514,25 @@ def train(
 def _train(cfg, run):
     "`train`, once there is a run folder"
     pl.seed_everything(cfg.seed, verbose=False)
-    dm = VideoData(cfg, *datasets(cfg))
+    train, val = datasets(cfg)
+    dm = VideoData(cfg, train, None if cfg.trainer.limit_val_batches==0 else val)
     log.info(f'train: {dm.clips.report()}; validate: {_n(len(dm.val_coco) if dm.val_coco else 0, "video")}')
     module = VideoModule(cfg)
+    make_optimizer(param_groups(module.model.sam2, module.model.trains, cfg.optimizer), cfg.optimizer)   # a mistake there shows now
     log.info(f'{cfg.model.config_path} at {cfg.data.image_size} px: {len(module.model.trains)} tensors train ({sum(p.numel() for p in module.parameters() if p.requires_grad):,} parameters)')
-    trainer = make_trainer(cfg, run, dm.val_coco is not None)
     ckpt = _resume(cfg, module)
+    trainer = make_trainer(cfg, run, dm.val_coco is not None, _batches(cfg, dm))
     try:
         with _out_of_memory():
             if dm.val_coco and cfg.eval.baseline and not ckpt: _baseline(trainer, module, dm)
-            trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
+            _fit(trainer, module, dm, ckpt)
+            return _finish(cfg, run, trainer, module)
     finally: close_loggers(trainer.loggers)
-    if trainer.interrupted: log.warning('stopped by the keyboard; what was reached is kept')
-    return _finish(cfg, run, trainer, module)
+
+def _batches(cfg, dm):
+    "Training batches of an epoch"
+    n, most = math.ceil(len(dm.clips)/cfg.data.batch_size), cfg.trainer.limit_train_batches
+    return n if most is None else max(1, min(n, most if isinstance(most, int) else int(most*n)))
 
 def _baseline(trainer, module, dm):
     "The held-out J&F before training"
@@ -513,22 +540,51 @@ def _baseline(trainer, module, dm):
     module.before = _plain(module.result)
     log.info(f"held-out J&F before training: {module.before['JF'] or 0:.3f}")
 
+def _fit(trainer, module, dm, ckpt):
+    "Fit; a stop from the keyboard comes back here, since Lightning would leave the process"
+    handler = signal.getsignal(signal.SIGINT)
+    try: trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted: raise
+        if threading.current_thread() is threading.main_thread(): signal.signal(signal.SIGINT, handler)    # Lightning leaves it switched off
+    except (KeyError, ValueError) as e:
+        if not ckpt: raise
+        raise ModelError(f"resume={ckpt}: its optimizer does not fit these settings ({e}): resume with the settings that it was trained with, or give it as model.checkpoint_path") from e
+    if trainer.interrupted: log.warning('stopped from the keyboard; what was reached is kept')
+
 def _resume(cfg, module):
     "The checkpoint to go on from, checked"
     if not cfg.resume: return None
     weights, about = read_checkpoint(cfg.resume)
     load_weights(module.model.sam2, weights, cfg.resume)
     if not about: raise ConfigError(f"resume={cfg.resume}: not a checkpoint of a run of ours: to start from its weights, give model.checkpoint_path")
+    if about['image_size']!=cfg.data.image_size: raise ConfigError(f"resume={cfg.resume} was trained at {about['image_size']} px, data.image_size is {cfg.data.image_size}")
     return cfg.resume
 
 def _finish(cfg, run, trainer, module):
-    "Results of a finished run"
-    best = next((c for c in trainer.checkpoint_callbacks if getattr(c, 'monitor', None)), None)
-    after = last = _plain(module.result) if trainer.datamodule.val_coco else None
-    if best and best.best_model_path: after = torch.load(best.best_model_path, weights_only=True, map_location='cpu')['sam2_video_nb']['result']
-    metrics = dict(before=module.before, after=after, last=last, epochs=trainer.current_epoch, steps=trainer.global_step)
-    if trainer.is_global_zero and not cfg.trainer.fast_dev_run: write_results(run, metrics)
-    return Run(run, metrics, module)
+    "Measure what was not measured yet, keep the last and the best weights, write the results"
+    has_val, files = trainer.datamodule.val_coco is not None, not cfg.trainer.fast_dev_run
+    steps, epochs, stopped, at = trainer.global_step, trainer.current_epoch, trainer.interrupted, run/'checkpoints'
+    keep = files and cfg.trainer.enable_checkpointing and not stopped
+    if has_val and files and not stopped and module.measured!=steps: trainer.validate(module, datamodule=trainer.datamodule, verbose=False)
+    last = _plain(module.result) if has_val and module.measured==steps else None
+    if keep: trainer.save_checkpoint(at/'last.ckpt')
+    best = _best(at, Path(cfg.resume).parent if cfg.resume else None, last if keep else None, trainer)
+    metrics = dict(before=module.before, after=best or last, last=last, epochs=epochs, steps=steps)
+    if trainer.is_global_zero and files: write_results(run, metrics)
+    return Run(run, metrics, module, stopped)
+
+def _best(at, old, last, trainer):
+    "The figures of best.ckpt, made from the last weights or from the run that was resumed where those are better"
+    def figures(p): return read_checkpoint(p)[1].get('result') if p.is_file() else None
+    def jf(r): return -1. if not r or r.get('JF') is None else r['JF']
+    new = figures(at/'best.ckpt')
+    if last and jf(last)>jf(new): trainer.save_checkpoint(at/'best.ckpt'); new = last
+    before = figures(old/'best.ckpt') if old else None
+    if jf(before)>jf(new) and trainer.is_global_zero and at.is_dir():
+        with written_whole(at/'best.ckpt') as p: p.write_bytes((old/'best.ckpt').read_bytes())
+        new = before
+    return new
 
 # %% ../nbs/11_trainer.ipynb #c047
 @contextmanager
