@@ -10,6 +10,10 @@ def one_picture(data):
     both = sorted((k for k in ('image/png', 'image/jpeg') if k in data), key=lambda k: len(data[k]))
     for k in both[1:]: del data[k]
 
+def bar(output):
+    "Is it a piece of a progress bar?"
+    return output.get('name')=='stderr' and ('\r' in output['text'] or not output['text'].strip())
+
 def fill(path):
     "Run one notebook in its own folder, and save it"
     import nbformat
@@ -23,7 +27,9 @@ def fill(path):
     nb.metadata.pop('widgets', None)
     for c in nb.cells:
         c.metadata.pop('execution', None)
-        for o in c.get('outputs', []): one_picture(o.get('data', {}))
+        if c.cell_type!='code': continue
+        c.outputs = [o for o in c.outputs if not bar(o)]
+        for o in c.outputs: one_picture(o.get('data', {}))
     nbformat.write(nb, path)
 
 if __name__=='__main__':
