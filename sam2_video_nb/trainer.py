@@ -511,6 +511,7 @@ def train(
         with logging_to(run, cfg.log_level), _quiet(cfg): return _train(cfg, run)
     finally: os.environ.pop('SAM2_VIDEO_NB_RUN', None)
 
+# %% ../nbs/11_trainer.ipynb #c048
 def _train(cfg, run):
     "`train`, once there is a run folder"
     pl.seed_everything(cfg.seed, verbose=False)
@@ -540,6 +541,7 @@ def _baseline(trainer, module, dm):
     module.before = _plain(module.result)
     log.info(f"held-out J&F before training: {module.before['JF'] or 0:.3f}")
 
+# %% ../nbs/11_trainer.ipynb #c050
 def _fit(trainer, module, dm, ckpt):
     "Fit; a stop from the keyboard comes back here, since Lightning would leave the process"
     handler = signal.getsignal(signal.SIGINT)
@@ -561,6 +563,7 @@ def _resume(cfg, module):
     if about['image_size']!=cfg.data.image_size: raise ConfigError(f"resume={cfg.resume} was trained at {about['image_size']} px, data.image_size is {cfg.data.image_size}")
     return cfg.resume
 
+# %% ../nbs/11_trainer.ipynb #c052
 def _finish(cfg, run, trainer, module):
     "Measure what was not measured yet, keep the last and the best weights, write the results"
     has_val, files = trainer.datamodule.val_coco is not None, not cfg.trainer.fast_dev_run
@@ -586,7 +589,7 @@ def _best(at, old, last, trainer):
         new = before
     return new
 
-# %% ../nbs/11_trainer.ipynb #c047
+# %% ../nbs/11_trainer.ipynb #c053
 @contextmanager
 def _quiet(cfg):
     "Lightning's own remarks only where they were asked for"
