@@ -356,6 +356,8 @@ def check_cfg(
         if str(cfg.trainer.precision) not in precisions: raise ConfigError(f"trainer.precision={cfg.trainer.precision}: choose from {', '.join(precisions)}")
         for k in ('max_epochs', 'max_steps', 'limit_train_batches'):
             if getattr(cfg.trainer, k)==0: raise ConfigError(f"trainer.{k}=0: nothing would be trained")
+        if cfg.trainer.deterministic not in (None, True, False, 'warn'): raise ConfigError(f"trainer.deterministic={cfg.trainer.deterministic}: give true, false or warn")
+    if 'optimizer.layer_decay' in known and cfg.optimizer.layer_decay==0: raise ConfigError("optimizer.layer_decay=0: every block below the last would stand still: give a number up to 1, or leave it empty")
     if 'data.frame_interval' in known: frame_intervals(cfg.data.frame_interval)
     if 'prompts.mix' in known:
         mix = cfg.prompts.mix

@@ -455,6 +455,7 @@ def freeze_unreachable(model, prompts, weights):
     if not model.trains: raise ConfigError(f"nothing can train ({'; '.join(sorted(set(dead.values()))) or 'the list is empty'}): choose other model.trainable_modules")
     ps = dict(model.sam2.named_parameters())
     for n in dead: ps[n].requires_grad_(False)
+    model.train(model.training)      # a module that is wholly frozen by now goes to eval mode
     if dead: log.info(f"{len(dead)} tensors stay as they are, since no loss reaches them with these settings ({'; '.join(dict.fromkeys(dead.values()))})")
     for n, why in dead.items(): log.debug(f"not trained: {n}, since {why}")
     return model

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['log', 'resolve', 'open_coco', 'check_pictures', 'datasets', 'VideoData', 'param_groups', 'make_optimizer',
-           'lr_factor', 'VideoModule', 'SwanLabLogger', 'make_loggers', 'close_loggers', 'log_gif', 'batch_clip',
-           'predicted', 'Gifs', 'video_clip', 'new_run', 'logging_to', 'read_metrics', 'write_results', 'KeepOnStop',
-           'strategy_of', 'make_trainer', 'Run', 'train']
+           'lr_factor', 'VideoModule', 'SwanLabLogger', 'make_loggers', 'start_loggers', 'close_loggers', 'log_gif',
+           'batch_clip', 'predicted', 'Gifs', 'video_clip', 'new_run', 'logging_to', 'read_metrics', 'write_results',
+           'KeepOnStop', 'strategy_of', 'make_trainer', 'Run', 'train']
 
 # %% ../nbs/11_trainer.ipynb #c002
 import csv, json, logging, math, os, signal, threading, warnings
@@ -52,6 +52,7 @@ def resolve(
     fill('optimizer.lr', 8e-4 if scratch else 5e-6)
     fill('data.batch_size', 2 if cfg.data.train_path is None else 1)
     fill('trainer.max_epochs', 5 if cfg.data.train_path is None else 10)
+    if cfg.scheduler.enabled and cfg.scheduler.eta_min > cfg.optimizer.lr > 0: raise ConfigError(f"scheduler.eta_min={cfg.scheduler.eta_min} is above optimizer.lr={cfg.optimizer.lr}: the learning rate would rise to it")
     if cfg.data.video_clip_length==1 and not cfg.data.late_objects:
         raise ConfigError("data.video_clip_length=1: a clip of one frame has no memory to train: give 2 or more")
     return cfg
@@ -72,6 +73,9 @@ def check_pictures(
     for d, ps in zip((train, val), paths):
         lost = [f for p, f in ps.items() if not p.is_file()]
         if lost: raise DataError(f"{d.path}: image {lost[0].id!r}: {lost[0].path} does not exist{f' (and {len(lost)-1} more)' if len(lost)>1 else ''}: check file_name and data.image_root; sam2_video_check --check-files lists them all")
+    for v in val.videos if val else ():
+        if len(sizes := {f.size for f in val.frames[v] if f.size})>1:
+            raise DataError(f"{val.path}: video {v!r} has frames of several sizes {sorted(sizes)}: it cannot be tracked, so not validated on; bring them to one size")
     both = set(paths[0]) & set(paths[-1]) if val else ()
     if both: log.warning(f"{len(both)} pictures are in both train and val ({sorted(both)[0].name}, …): the held-out J&F will look better than it is")
 
@@ -288,6 +292,14 @@ def make_loggers(
     except ModuleNotFoundError as e: raise ConfigError(f"logger.name={conf.name} needs a package that is not installed ({e.name}): pip install 'sam2_video_nb[{conf.name}]'") from None
     return out
 
+def start_loggers(loggers):
+    "Begin the run in SwanLab or W&B, before anything is measured; raises `ConfigError` where that needs a login or a network"
+    for l in loggers:
+        name = type(l).__name__.removesuffix('Logger').lower()
+        if name not in ('wandb', 'swanlab'): continue
+        try: l.experiment
+        except Exception as e: raise ConfigError(f"logger.name={name} could not start ({' '.join(str(e).split())[:200]}): log in with its own command, or give logger.offline=true") from e
+
 def close_loggers(loggers):
     "End a run in SwanLab or W&B (Lightning ends it after each stage or never: measuring before training is a stage too)"
     for l in loggers:
@@ -314,7 +326,7 @@ def log_gif(
         with Image.open(path) as im: frames = [np.array(f.convert('RGB')) for f in ImageSequence.Iterator(im)]
         logger.experiment.add_image(key, np.concatenate(frames[::max(1, len(frames)//4)][:4], 0), step, dataformats='HWC')
 
-# %% ../nbs/11_trainer.ipynb #c033
+# %% ../nbs/11_trainer.ipynb #c034
 def batch_clip(
     batch:ClipBatch,   # On any device
     b:int=0            # Which of its clips
@@ -358,10 +370,10 @@ class Gifs(Callback):
         clip, pred = video_clip(trainer.datamodule.val_coco, vid, pl_module.model, pl_module.val_policy, self.cfg.max_length*self.cfg.stride, pl_module.cfg.seed)
         self._write(trainer, 'val', clip, pred)
 
-# %% ../nbs/11_trainer.ipynb #c034
+# %% ../nbs/11_trainer.ipynb #c035
 from .track import track, truth_prompts
 
-# %% ../nbs/11_trainer.ipynb #c035
+# %% ../nbs/11_trainer.ipynb #c036
 def video_clip(
     coco:CocoVideo,      # Dataset
     vid,                 # Video
@@ -383,7 +395,7 @@ def video_clip(
     return Clip(torch.stack([to_input(im, S) for im in images]), masks, coco.state(vid)[:T], first, [o for o, _ in objs], torch.tensor([c for _, c in objs]), vid,
                 [f.id for f in coco.frames[vid][:T]], torch.ones(T, dtype=torch.bool), images[0].size[::-1], None, len(coco.frames[vid])), pred
 
-# %% ../nbs/11_trainer.ipynb #c038
+# %% ../nbs/11_trainer.ipynb #c039
 def new_run(
     output_dir   # Where runs go
 )->Path:         # A folder that did not exist before
@@ -424,7 +436,7 @@ def logging_to(
         file.close()
         log.setLevel(old[0]); log.propagate = old[1]
 
-# %% ../nbs/11_trainer.ipynb #c041
+# %% ../nbs/11_trainer.ipynb #c042
 def read_metrics(
     path   # metrics.csv
 )->dict:   # Name → (steps, values)
@@ -450,7 +462,7 @@ def write_results(
     if series:
         with written_whole(run/'curves.png') as p: curves(dict(list(series.items())[:6])).savefig(p, dpi=110)
 
-# %% ../nbs/11_trainer.ipynb #c043
+# %% ../nbs/11_trainer.ipynb #c044
 class KeepOnStop(Callback):
     "A stop from the keyboard keeps what was reached"
     def __init__(self, run): self.run = run
@@ -483,7 +495,7 @@ def make_trainer(
     try: return pl.Trainer(logger=loggers, callbacks=cbs, default_root_dir=run, **args)
     except Exception as e: raise ConfigError(f"trainer: {str(e).splitlines()[0]}") from None
 
-# %% ../nbs/11_trainer.ipynb #c046
+# %% ../nbs/11_trainer.ipynb #c047
 def _n(n, what): return f"{n} {what}{'' if n==1 else 's'}"
 
 class Run(NamedTuple):
@@ -511,7 +523,7 @@ def train(
         with logging_to(run, cfg.log_level), _quiet(cfg): return _train(cfg, run)
     finally: os.environ.pop('SAM2_VIDEO_NB_RUN', None)
 
-# %% ../nbs/11_trainer.ipynb #c048
+# %% ../nbs/11_trainer.ipynb #c049
 def _train(cfg, run):
     "`train`, once there is a run folder"
     pl.seed_everything(cfg.seed, verbose=False)
@@ -523,6 +535,7 @@ def _train(cfg, run):
     log.info(f'{cfg.model.config_path} at {cfg.data.image_size} px: {len(module.model.trains)} tensors train ({sum(p.numel() for p in module.parameters() if p.requires_grad):,} parameters)')
     ckpt = _resume(cfg, module)
     trainer = make_trainer(cfg, run, dm.val_coco is not None, _batches(cfg, dm))
+    start_loggers(trainer.loggers)
     try:
         with _out_of_memory():
             if dm.val_coco and cfg.eval.baseline and not ckpt: _baseline(trainer, module, dm)
@@ -541,7 +554,7 @@ def _baseline(trainer, module, dm):
     module.before = _plain(module.result)
     log.info(f"held-out J&F before training: {module.before['JF'] or 0:.3f}")
 
-# %% ../nbs/11_trainer.ipynb #c050
+# %% ../nbs/11_trainer.ipynb #c051
 def _fit(trainer, module, dm, ckpt):
     "Fit; a stop from the keyboard comes back here, since Lightning would leave the process"
     handler = signal.getsignal(signal.SIGINT)
@@ -563,7 +576,7 @@ def _resume(cfg, module):
     if about['image_size']!=cfg.data.image_size: raise ConfigError(f"resume={cfg.resume} was trained at {about['image_size']} px, data.image_size is {cfg.data.image_size}")
     return cfg.resume
 
-# %% ../nbs/11_trainer.ipynb #c052
+# %% ../nbs/11_trainer.ipynb #c053
 def _finish(cfg, run, trainer, module):
     "Measure what was not measured yet, keep the last and the best weights, write the results"
     has_val, files = trainer.datamodule.val_coco is not None, not cfg.trainer.fast_dev_run
@@ -589,7 +602,7 @@ def _best(at, old, last, trainer):
         new = before
     return new
 
-# %% ../nbs/11_trainer.ipynb #c053
+# %% ../nbs/11_trainer.ipynb #c054
 @contextmanager
 def _quiet(cfg):
     "Lightning's own remarks only where they were asked for"
