@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['log', 'sizes', 'memory_modules', 'config_file', 'default_size', 'model_config', 'build_sam2', 'read_checkpoint',
            'read_weights', 'load_weights', 'matching', 'set_trainable', 'set_mode', 'Features', 'encode', 'MemoryBank',
-           'kinds_of', 'sam2_inputs', 'DecoderTap', 'frame_step', 'Group', 'group_objects', 'group_step',
-           'SAM2VideoModel', 'livelier', 'prompt_points', 'unreachable', 'informative', 'GradientAudit', 'build_model',
-           'freeze_unreachable']
+           'kinds_of', 'sam2_inputs', 'DecoderTap', 'frame_step', 'frame_candidates', 'Group', 'group_objects',
+           'group_step', 'SAM2VideoModel', 'livelier', 'prompt_points', 'unreachable', 'informative', 'GradientAudit',
+           'build_model', 'freeze_unreachable', 'resolve_model', 'device_of', 'in_precision']
 
 # %% ../nbs/07_model.ipynb #c002
 import copy, logging
@@ -168,10 +168,11 @@ def encode(
 class MemoryBank:
     "What `n` objects remember, frame by frame, as SAM 2 lays it out"
     def __init__(self): self.cond, self.rest = {}, {}
-    def as_sam2(self): return dict(cond_frame_outputs=self.cond, non_cond_frame_outputs=self.rest)
+    def as_sam2(self, t, reverse=False): return dict(cond_frame_outputs=self.cond, non_cond_frame_outputs=self.rest)
     def write(self, t, memory, prompted): (self.cond if prompted else self.rest)[t] = memory
-    def prune(self, t, keep=16):
-        for old in [k for k in self.rest if abs(t-k) > keep]: del self.rest[old]
+    def prune(self, t, keep=16, near=None):
+        "Drop what is further than `keep` frames from `t`, and from `near` if that is given"
+        for old in [k for k in self.rest if abs(t-k) > keep and (near is None or abs(near-k) > keep)]: del self.rest[old]
     def detach(self):
         def cut(v): return [o.detach() for o in v] if isinstance(v, list) else v.detach()
         for shelf in (self.cond, self.rest):
@@ -198,11 +199,11 @@ def sam2_inputs(
 class DecoderTap:
     "Keeps the last output of SAM 2's mask decoder, as it is before the presence gate"
     def __init__(self, sam2): self.handle = sam2.sam_mask_decoder.register_forward_hook(self)
-    def __call__(self, module, args, out): self.logits, self.ious, _, self.presence = out
+    def __call__(self, module, args, out): self.logits, self.ious, self.tokens, self.presence = out
     def take(self):
         "The last output; forgotten here, so that no graph is kept alive"
         out = self.logits, self.ious, self.presence
-        self.logits = self.ious = self.presence = None
+        self.logits = self.ious = self.tokens = self.presence = None
         return out
 
 def _frame_out(sam_outputs, tap, given):
@@ -214,33 +215,65 @@ def _frame_out(sam_outputs, tap, given):
     return FrameOut(logits.float(), ious.float(), score.float(), ious.argmax(-1), low, ptr)
 
 # %% ../nbs/07_model.ipynb #c037
+def _look(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False):
+    "SAM 2's step, without writing memory: (its inputs, its outputs, `FrameOut`, was it prompted with points)"
+    maps, sizes_ = [m.flatten(2).permute(2,0,1) for m in feats.maps], [m.shape[-2:] for m in feats.maps]
+    points, masks = sam2_inputs(prompts, maps[0].device) if prompts else (None, None)
+    _, out, _, _ = sam2._track_step(t, prompts is not None, maps, [p.flatten(2).permute(2,0,1) for p in feats.pos], sizes_, points, masks,
+                                    bank.as_sam2(t, reverse), num_frames, reverse, None)
+    return (maps, sizes_), out, points is not None
+
+def _encode_memory(sam2, look, high, presence, from_points, predictor_memory):
+    "Spatial memory of a frame from its mask's logits (n,1,S,S)"
+    mem, pos = sam2._encode_new_memory(*look, high, presence, is_mask_from_pts=from_points)
+    return dict(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)
+
 def frame_step(
     sam2:nn.Module,        # A SAM 2
     tap:DecoderTap,        # On that SAM 2
     feats:Features,        # Of this frame, a row for each of n objects
     t:int,                 # Frame
-    bank:MemoryBank,       # Of these n objects; written to
+    bank:MemoryBank,       # Of these n objects
     num_frames:int,        # Of the whole video
     prompts=None,          # n prompts of one kind where this is their frame
-    remember=True,         # Write this frame to the bank
-    predictor_memory=False # Store exactly what the official predictor stores
+    remember=True,         # Make this frame's memory
+    predictor_memory=False,# Just what the official predictor stores
+    reverse=False          # Frames come from the last to the first
 ):                         # FrameOut of n objects, and what to remember
     "SAM 2 on one frame, for `n` objects that can share a call"
-    maps, sizes_ = [m.flatten(2).permute(2,0,1) for m in feats.maps], [m.shape[-2:] for m in feats.maps]
-    points, masks = sam2_inputs(prompts, maps[0].device) if prompts else (None, None)
-    _, out, _, _ = sam2._track_step(t, prompts is not None, maps, [p.flatten(2).permute(2,0,1) for p in feats.pos], sizes_, points, masks,
-                                    bank.as_sam2(), num_frames, False, None)
-    fo = _frame_out(out, tap, given=masks is not None and sam2.use_mask_input_as_output_without_sam)
+    look, out, by_points = _look(sam2, tap, feats, t, bank, num_frames, prompts, reverse)
+    fo = _frame_out(out, tap, given=prompts is not None and not by_points and sam2.use_mask_input_as_output_without_sam)
     memory = dict(obj_ptr=out[5])
     if remember:
         high = out[4]
         if predictor_memory and prompts: high = nn.functional.interpolate(out[3], size=(sam2.image_size,)*2, mode='bilinear', align_corners=False)
         # the predictor calls a frame "from points" whatever it was prompted with
-        mem, pos = sam2._encode_new_memory(maps, sizes_, high, out[6], is_mask_from_pts=prompts is not None if predictor_memory else points is not None)
-        memory.update(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)
+        memory.update(_encode_memory(sam2, look, high, out[6], prompts is not None if predictor_memory else by_points, predictor_memory))
     return fo, memory
 
 # %% ../nbs/07_model.ipynb #c041
+def _pointer(sam2, token, presence):
+    "The object pointer (n,C) of a decoder token (n,C), mixed with that of an absent object as SAM 2 does"
+    ptr = sam2.obj_ptr_proj(token)
+    if not sam2.pred_obj_scores: return ptr
+    here = presence.sigmoid() if sam2.soft_no_obj_ptr else (presence > 0).float()
+    return (here*ptr if sam2.fixed_no_obj_ptr else ptr) + (1-here)*sam2.no_obj_ptr
+
+def frame_candidates(
+    sam2, tap, feats, t, bank, num_frames,  # As for `frame_step`
+    predictor_memory=False, reverse=False   # As for `frame_step`
+)->list:                                    # (FrameOut with this candidate as the best, function that makes what to remember)
+    "Every candidate mask on a frame without prompts"
+    look, out, _ = _look(sam2, tap, feats, t, bank, num_frames, None, reverse)
+    tokens, low, high, presence = tap.tokens, out[0], out[1], out[6]
+    fo, n = _frame_out(out, tap, given=False), len(out[0])
+    def one(k):
+        ptr = _pointer(sam2, tokens[:,min(k, tokens.shape[1]-1)], presence)
+        def memory(): return dict(obj_ptr=ptr) | _encode_memory(sam2, look, high[:,k:k+1], presence, False, predictor_memory)
+        return fo._replace(best=fo.best.new_full((n,), k), low_res=low[:,k:k+1], obj_ptr=ptr), memory
+    return [one(k) for k in range(low.shape[1])]
+
+# %% ../nbs/07_model.ipynb #c044
 class Group:
     "Objects that share a memory bank"
     def __init__(self, rows, prompt_frame, num_frames): self.rows, self.prompt_frame, self.num_frames, self.bank = rows, prompt_frame, num_frames, MemoryBank()
@@ -252,7 +285,7 @@ def group_objects(
     "Objects sorted into groups"
     out = {}
     for o, key in enumerate(zip(map(int, prompt_frame), (min(int(n), 16) for n in num_frames))): out.setdefault(key, []).append(o)
-    return [Group(rows, *key) for key, rows in out.items()]
+    return [Group(rows, key[0], max(int(num_frames[o]) for o in rows)) for key, rows in out.items()]   # 16 or more count the same; SAM 2 reads no pointer beyond the end
 
 def _cat(parts, order):
     "Rows of several `FrameOut`s in one, put in `order`"
@@ -268,17 +301,17 @@ def _cat_memory(parts, order):
                                                   maskmem_pos_enc=[torch.cat(l)[order] for l in zip(*(p['maskmem_pos_enc'] for p in parts))])
     return out
 
-# %% ../nbs/07_model.ipynb #c043
+# %% ../nbs/07_model.ipynb #c046
 def group_step(
     sam2, tap,            # As for `frame_step`
     feats:Features,       # Of this frame, a row for each object of the group
     t:int,                # Frame
     group:Group,          # Its bank is written to
     prompts=None,         # One for each object where `t` is the group's prompt frame
-    remember=True, predictor_memory=False   # As for `frame_step`
+    remember=True, predictor_memory=False, reverse=False   # As for `frame_step`
 )->FrameOut:              # Of the group's objects, in their order
     "SAM 2 on one frame for a whole group"
-    def step(f, p): return frame_step(sam2, tap, f, t, group.bank, group.num_frames, p, remember, predictor_memory)
+    def step(f, p): return frame_step(sam2, tap, f, t, group.bank, group.num_frames, p, remember, predictor_memory, reverse)
     kinds = list(kinds_of(prompts).values()) if prompts else [list(range(len(group.rows)))]
     if len(kinds)==1: fo, memory = step(feats, prompts)
     else:
@@ -288,14 +321,14 @@ def group_step(
     if remember: group.bank.write(t, memory, prompted=prompts is not None)
     return fo
 
-# %% ../nbs/07_model.ipynb #c044
+# %% ../nbs/07_model.ipynb #c047
 def _spread(parts, rows, O):
     "`FrameOut`s of some groups as one of all `O` objects; rows of objects not yet live are zero"
     order = torch.tensor(sum(rows, []), device=parts[0].best.device)
     fo = _cat(parts, slice(None))
     return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo))
 
-# %% ../nbs/07_model.ipynb #c046
+# %% ../nbs/07_model.ipynb #c049
 class SAM2VideoModel(nn.Module):
     "SAM 2 over clips, with the gradient flowing through its memory"
     def __init__(self,
@@ -345,7 +378,7 @@ class SAM2VideoModel(nn.Module):
             parts.append(group_step(self.sam2, self.tap, f, t, g, p, remember=t<T-1, predictor_memory=self.predictor_memory))
         return [_spread(parts, [g.rows for g in live], len(prompts))] if live else []
 
-# %% ../nbs/07_model.ipynb #c051
+# %% ../nbs/07_model.ipynb #c054
 def livelier(
     sam2:nn.Module   # Random weights; changed in place
 )->nn.Module:        # The same
@@ -359,7 +392,7 @@ def livelier(
         for p in sam2.sam_mask_decoder.iou_prediction_head.layers[-1].parameters(): p *= 4
     return sam2
 
-# %% ../nbs/07_model.ipynb #c062
+# %% ../nbs/07_model.ipynb #c065
 def prompt_points(
     conf:PromptConf   # The policy
 )->dict:              # Kind of prompt in use → its points (0: a mask)
@@ -391,7 +424,7 @@ def unreachable(
     if not weights.get('presence', 0): dead(dec+'pred_obj_score_head.', "loss.presence_weight is 0")
     return out
 
-# %% ../nbs/07_model.ipynb #c067
+# %% ../nbs/07_model.ipynb #c070
 def informative(
     batch:ClipBatch,        # A training batch
     bptt_frames=None        # As in the model
@@ -421,7 +454,7 @@ class GradientAudit:
         raise ModelError(f"{len(ns)} tensors are to train but no loss reaches them: {', '.join(ns[:5])}{', …' if len(ns)>5 else ''}. "
                          "Is a frozen or detached part in between? Take them out of model.trainable_modules, or set model.audit_gradients=false")
 
-# %% ../nbs/07_model.ipynb #c073
+# %% ../nbs/07_model.ipynb #c076
 def build_model(
     conf:ModelConf,              # Which model
     image_size:int=None,         # Side of the square, pixels
@@ -459,3 +492,31 @@ def freeze_unreachable(model, prompts, weights):
     if dead: log.info(f"{len(dead)} tensors stay as they are, since no loss reaches them with these settings ({'; '.join(dict.fromkeys(dead.values()))})")
     for n, why in dead.items(): log.debug(f"not trained: {n}, since {why}")
     return model
+
+# %% ../nbs/07_model.ipynb #c082
+def resolve_model(
+    cfg   # A `TrainConf`; changed in place
+):        # The same
+    "Fill in model.config_path and data.image_size; raises `ConfigError` or `ModelError`"
+    start = cfg.resume or cfg.model.checkpoint_path
+    about = read_checkpoint(start, name=cfg.model.config_path)[1] if start else {}
+    cfg.model.config_path = cfg.model.config_path or about.get('model') or 'nano'
+    cfg.data.image_size = cfg.data.image_size or about.get('image_size') or default_size(cfg.model.config_path)
+    return cfg
+
+def device_of(
+    accelerator='auto'   # As trainer.accelerator: auto, cpu, gpu or cuda, mps
+)->torch.device:
+    "The device that a setting means; raises `ConfigError` where there is none"
+    has = dict(gpu=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True)
+    name = {'cuda': 'gpu', 'auto': next(k for k, v in has.items() if v)}.get(accelerator, accelerator)
+    if not has.get(name): raise ConfigError(f"trainer.accelerator={accelerator}: not on this machine, which has {', '.join(k for k, v in has.items() if v)}")
+    return torch.device({'gpu': 'cuda'}.get(name, name))
+
+def in_precision(
+    device,              # Where the model is
+    precision='32-true'  # As trainer.precision
+):                       # Context
+    "Run in mixed precision where that is asked for"
+    kind = {'16': torch.float16, 'bf': torch.bfloat16}.get(str(precision)[:2])
+    return torch.autocast(torch.device(device).type, kind, enabled=kind is not None)
