@@ -6,7 +6,7 @@ from setuptools import setup, find_packages
 parser = ConfigParser(delimiters=['='])
 parser.read('settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
-loggers = {o: cfg[f'{o}_requirements'].split() for o in ('tensorboard', 'swanlab', 'wandb')}
+extras = {k.removesuffix('_requirements'): v.split() for k, v in cfg.items() if k.endswith('_requirements') and k!='dev_requirements'}
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
@@ -17,7 +17,7 @@ setup(
     package_data={'sam2_video_nb': ['configs/*.yaml']}, include_package_data=True, zip_safe=False,
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
-    extras_require=dict(loggers, dev=cfg['dev_requirements'].split() + sum(loggers.values(), [])),
+    extras_require=dict(extras, dev=cfg['dev_requirements'].split() + sum(extras.values(), [])),
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
 )
