@@ -82,7 +82,7 @@ class ModelConf:
     "Which SAM 2, from which weights, and what of it trains"
     name:Optional[str] = opt(None, "nano, tiny, small, base_plus or large: the same as that name given as config_path")
     config_path:Optional[str] = opt(None, "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano")
-    checkpoint_path:Optional[str] = opt(None, "weights to start from: .pt of SAM 2, or a .ckpt of ours; empty: random weights")
+    checkpoint_path:Optional[str] = opt(None, "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official ones of model.name; empty: random weights")
     trainable_modules:Optional[List[str]] = opt(None, "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for nano without a checkpoint")
     bptt_frames:Optional[int] = opt(None, "frames that the gradient flows back through the memory; empty: the whole clip")
     predictor_memory:bool = opt(False, "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); tracking always does")
@@ -274,7 +274,7 @@ reads = dict(
     train=f'* !eval.split !eval.baseline_path !eval.noise !eval.memories !eval.threshold_search !eval.gifs !predict.* {_tracking}'.split(),
     eval=(f'{_common} {_tracking} eval.* data.train_path data.val_path data.val_fraction data.image_root data.allow_absolute '
           'data.synth_videos data.synth_frames data.synth_dir').split(),
-    predict=f'{_common} predict.*'.split())
+    predict=f'{_common} predict.* data.image_root data.allow_absolute'.split())
 
 def is_read(
     key:str,     # As data.stride

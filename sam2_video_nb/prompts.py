@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['center_point', 'random_points', 'point_prompt', 'box_prompt', 'mask_prompt', 'clicks', 'box', 'scale_prompt',
-           'PromptPolicy']
+           'PromptPolicy', 'noisy']
 
 # %% ../nbs/06_prompts.ipynb #c002
 import numpy as np, torch
@@ -192,3 +192,30 @@ def for_batch(self:PromptPolicy,
             v = batch.obj_to_video[o].item()
             raise type(e)(f"video {batch.video_ids[v]!r}, object {batch.obj_ids[o]!r}, frame {batch.frame_ids[v][t]!r}: {e}") from None
     return [one(o, t) for o, t in enumerate(batch.prompt_frame.tolist())]
+
+# %% ../nbs/06_prompts.ipynb #c060
+def noisy(
+    prompt:Prompt,  # In pixels of the frame
+    mask:Tensor,    # (H,W) bool, the object that it was made from
+    amount:float,   # Share of the object's size
+    gen=None        # `torch.Generator`
+)->Prompt:          # Of the same kind, valid for the same frame
+    "A prompt made worse"
+    if not amount: return prompt
+    H, W = mask.shape
+    reach = amount*mask.sum().item()**.5
+    if prompt.kind=='mask': return prompt._replace(mask=_worse(prompt.mask, reach, gen))
+    pts = prompt.pts + reach*(2*torch.rand(prompt.pts.shape, generator=gen)-1).to(prompt.pts)
+    pts = torch.minimum(pts.clamp(min=0), pts.new_tensor([W-1, H-1]))
+    return prompt._replace(pts=pts.sort(0).values if prompt.kind=='box' else pts)
+
+def _worse(mask, reach, gen):
+    "A mask (H,W) moved by at most `reach` and grown or shrunk by half of it; what would leave nothing is not done"
+    dx, dy = (round(reach*(2*rand(gen)-1)) for _ in range(2))
+    r, grow = round(reach/2*rand(gen)), rand(gen) < .5
+    m = torch.zeros_like(mask)
+    H, W = mask.shape
+    m[max(dy,0):H+min(dy,0), max(dx,0):W+min(dx,0)] = mask[max(-dy,0):H+min(-dy,0), max(-dx,0):W+min(-dx,0)]
+    def wide(x): return torch.nn.functional.max_pool2d(x[None,None].float(), 2*r+1, 1, r)[0,0] > 0
+    other = wide(m) if grow else ~wide(~m)
+    return next(o for o in (other, m, mask) if o.any())

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['error_colors', 'colors', 'border', 'overlay', 'draw_prompt', 'strip', 'error_map', 'clip_frames', 'gif_bytes',
-           'save_gif', 'show_gif', 'timeline', 'curves']
+           'save_gif', 'show_gif', 'timeline', 'curves', 'bars']
 
 # %% ../nbs/02_show.ipynb #c002
 import colorsys, io
@@ -353,4 +353,25 @@ def curves(
         if i+ncols >= len(series): ax.set_xlabel(xlabel, fontsize=8)
         if None not in lines: ax.legend(fontsize=7.5, frameon=False)
     for ax in axs[len(series):]: ax.set_visible(False)
+    return fig
+
+# %% ../nbs/02_show.ipynb #c059
+def bars(
+    groups:dict,      # panel → {name: value, or {label: value}}; None where there is none
+    xlim=(0, 1)       # Range of the values
+):                    # matplotlib `Figure`
+    "Horizontal bars, one panel a group, one colour a label"
+    if not any(groups.values()): raise DataError("no bars to draw: nothing was measured yet")
+    rows = [max(len(g), 1) for g in groups.values()]
+    fig = _figure(5.2, .5*len(groups) + .3*sum(rows))
+    for ax, (title, group) in zip(fig.subplots(len(groups), 1, squeeze=False, height_ratios=[n+1 for n in rows])[:,0], groups.items()):
+        each = [v if isinstance(v, dict) else {None: v} for v in group.values()]
+        labels = list(dict.fromkeys(l for v in each for l in v))
+        for i, (label, c) in enumerate(zip(labels, colors(40)[[4,5,2,0,6,1,3,*range(7,40)]]/255)):
+            h = .8/len(labels)
+            got = [(y+(i-(len(labels)-1)/2)*h, v[label]) for y, v in enumerate(each) if v.get(label) is not None]
+            if got: ax.barh(*zip(*got), height=.9*h, color=c, label=label)
+        ax.set(xlim=xlim, ylim=(len(group)-.5, -.5), yticks=range(len(group)), yticklabels=[str(k)[:24] for k in group])
+        ax.set_title(title, fontsize=9, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.grid(axis='x', alpha=.25, lw=.5); ax.spines[['top','right']].set_visible(False)
+        if None not in labels and ax is fig.axes[0]: ax.legend(fontsize=7.5, frameon=False, ncols=len(labels), loc='lower right', bbox_to_anchor=(1, 1))
     return fig

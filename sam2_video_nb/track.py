@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['memories', 'check_prompts', 'Window', 'TrustedBank', 'trusted', 'Quality', 'Tree', 'Tracked', 'Tracker', 'as_picture',
-           'track', 'truth_prompts', 'score_video', 'score_videos']
+           'track', 'truth_prompts', 'with_truth', 'category', 'score_video', 'score_videos']
 
 # %% ../nbs/10_track.ipynb #c002
 import math, numpy as np, torch, torch.nn.functional as F
@@ -282,6 +282,22 @@ def truth_prompts(
     return out
 
 # %% ../nbs/10_track.ipynb #c044
+def with_truth(
+    model, coco, vid, prompts, conf=None, predictor_memory=True  # As for `score_video`
+):
+    "Track a video; for each frame that counts: (Tracked, [(row in it, object)], truth (n,H,W), states (n,), ignore (H,W) or None)"
+    state, T = coco.state(vid), len(coco.frames[vid])
+    row = {o: n for n, (o, _) in enumerate(coco.objs[vid])}
+    if len(sizes := {coco.frame_size(vid, t) for t in range(T)})>1: raise DataError(f"{coco.path}: video {vid!r} has frames of several sizes {sorted(sizes)}: it cannot be tracked; bring them to one size")
+    for out in track(model, (coco.image(vid, t) for t in range(T)), prompts, num_frames=T, predictor_memory=predictor_memory, conf=conf):
+        live = [(k, o) for k, o in enumerate(out.obj_ids) if out.t > prompts[o][0] and state[out.t,row[o]] != UNLABELLED]
+        at = [row[o] for _, o in live]
+        if live: yield out, live, coco.masks(vid, out.t, at), state[out.t,at], coco.ignore(vid, out.t)
+
+def category(coco, vid, obj):
+    "Name of an object's category"
+    return next(coco.cats[c] for o, c in coco.objs[vid] if o==obj)
+
 def score_video(
     model:SAM2VideoModel,   # Any mode
     coco:CocoVideo,         # Dataset
@@ -290,20 +306,17 @@ def score_video(
     bound=0.008,            # F: how far boundaries may be apart, as a share of the diagonal
     seed=0,                 # Of the policy's draws
     predictor_memory=True,  # As for `Tracker`
-    conf:PredictConf=None   # As for `Tracker`
+    conf:PredictConf=None,  # As for `Tracker`
+    prompts=None            # Object → (frame, `Prompt`); None: as `truth_prompts` makes them
 )->list:                    # A `Score` for each object that is ever seen
     "Track one video of a dataset from prompts made of its truth, and score it"
-    prompts, state, T = truth_prompts(coco, vid, policy, seed), coco.state(vid), len(coco.frames[vid])
+    prompts, conf = truth_prompts(coco, vid, policy, seed) if prompts is None else prompts, conf or PredictConf()
     if not prompts: return []
-    row, parts = {o: n for n, (o, _) in enumerate(coco.objs[vid])}, {o: [] for o in prompts}
-    if len(sizes := {coco.frame_size(vid, t) for t in range(T)})>1: raise DataError(f"{coco.path}: video {vid!r} has frames of several sizes {sorted(sizes)}: it cannot be tracked; bring them to one size")
-    conf = conf or PredictConf()
-    for out in track(model, (coco.image(vid, t) for t in range(T)), prompts, num_frames=T, predictor_memory=predictor_memory, conf=conf):
-        live = [(k, o) for k, o in enumerate(out.obj_ids) if out.t > prompts[o][0] and state[out.t,row[o]] != UNLABELLED]
-        if not live: continue
-        pred, true, ignore = out.masks(conf.mask_threshold, conf.presence_threshold).cpu(), coco.masks(vid, out.t, [row[o] for _, o in live]), coco.ignore(vid, out.t)
-        for (k, o), m in zip(live, true): parts[o].append(frame_scores(pred[k][None], m[None], state[out.t:out.t+1,row[o]], bound=bound, ignore=None if ignore is None else ignore[None]))
-    return [Score(vid, o, coco.cats[coco.objs[vid][row[o]][1]], **mean_scores(fs)) for o, fs in parts.items()]
+    parts = {o: [] for o in prompts}
+    for out, live, true, state, ignore in with_truth(model, coco, vid, prompts, conf, predictor_memory):
+        pred = out.masks(conf.mask_threshold, conf.presence_threshold).cpu()
+        for (k, o), m, s in zip(live, true, state): parts[o].append(frame_scores(pred[k][None], m[None], s[None], bound=bound, ignore=None if ignore is None else ignore[None]))
+    return [Score(vid, o, category(coco, vid, o), **mean_scores(fs)) for o, fs in parts.items()]
 
 def score_videos(
     model, coco, policy, videos=None, bound=0.008, seed=0,  # As for `score_video`; all videos if None
