@@ -22,7 +22,7 @@ from .config import *
 from .core import *
 from .show import clip_frames, curves, save_gif
 from .coco import CocoVideo
-from .runs import datasets, logging_to, new_run
+from .runs import counts, datasets, logging_to, new_run
 from .clips import VideoClips, clip_loader
 from .prompts import PromptPolicy
 from .weights import load_weights, read_checkpoint
@@ -472,7 +472,7 @@ def _finish(cfg, run, trainer, module):
     last = plain(module.result) if has_val and module.measured==steps else None
     if keep: trainer.save_checkpoint(at/'last.ckpt')
     best = _best(at, Path(cfg.resume).parent if cfg.resume else None, last if keep else None, trainer)
-    metrics = dict(before=module.before, after=best or last, last=last, epochs=epochs, steps=steps)
+    metrics = dict(before=module.before, after=best or last, last=last, epochs=epochs, steps=steps, data=dict(train=counts(trainer.datamodule.train_coco), val=counts(trainer.datamodule.val_coco)))
     if module.before and metrics['after']: metrics['difference'] = difference(module.before['per_object'], metrics['after']['per_object'], cfg.eval.bootstrap, generator(cfg.seed, 'bootstrap'))
     if trainer.is_global_zero and files: write_results(run, metrics)
     return Run(run, metrics, module, stopped)
