@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['error_colors', 'colors', 'border', 'overlay', 'draw_prompt', 'strip', 'error_map', 'clip_frames', 'gif_bytes',
-           'save_gif', 'show_gif', 'timeline', 'curves', 'bars']
+           'save_gif', 'show_gif', 'timeline', 'curves', 'bars', 'histograms']
 
 # %% ../nbs/02_show.ipynb #c002
 import colorsys, io
@@ -374,4 +374,22 @@ def bars(
         ax.set(xlim=xlim, ylim=(len(group)-.5, -.5), yticks=range(len(group)), yticklabels=[str(k)[:24] for k in group])
         ax.set_title(title, fontsize=9, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.grid(axis='x', alpha=.25, lw=.5); ax.spines[['top','right']].set_visible(False)
         if None not in labels and ax is fig.axes[0]: ax.legend(fontsize=7.5, frameon=False, ncols=len(labels), loc='lower right', bbox_to_anchor=(1, 1))
+    return fig
+
+# %% ../nbs/02_show.ipynb #c063
+def histograms(
+    groups:dict,  # panel → numbers
+    ncols:int=3,  # Panels in a row
+    bins:int=12   # Bars of a panel
+):                # matplotlib `Figure`
+    "How quantities are spread; a panel without numbers says so"
+    if not groups: raise DataError("nothing to draw: no quantities were given")
+    ncols = min(ncols, len(groups)); nrows = -(-len(groups)//ncols)
+    fig = _figure(2.5*ncols, 1.6*nrows)
+    axs = fig.subplots(nrows, ncols, squeeze=False).flatten()
+    for ax, (title, v) in zip(axs, groups.items()):
+        if len(v): ax.hist(v, bins=bins, color=colors(5)[4]/255)
+        else: ax.text(.5, .5, 'none', ha='center', transform=ax.transAxes, fontsize=8)
+        ax.set_title(title, fontsize=8.5, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.spines[['top','right']].set_visible(False)
+    for ax in axs[len(groups):]: ax.set_visible(False)
     return fig
