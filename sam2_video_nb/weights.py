@@ -99,7 +99,7 @@ def hub_file(
 def from_hub(path:str, name:str=None)->str:
     "The local file of official weights, downloaded if it is not there; raises `ModelError` that says what to give instead"
     repo, file = hub_file(path, name)
-    instead = f"download {file} from {repo} elsewhere and give model.checkpoint_path=/path/{file}"
+    instead = f"download {file} from {repo} elsewhere and give model.checkpoint_path=…/{file}"
     try: from huggingface_hub import hf_hub_download
     except ImportError: raise ModelError(f"model.checkpoint_path={path} needs pip install 'sam2_video_nb[hub]'; or {instead}") from None
     try: return hf_hub_download(repo, file)
