@@ -267,7 +267,7 @@ def _pass(model, numbered, prompts, size, num_frames, progress, how):
     if max(joins) >= n: raise PromptError(f"the video has {n} frames, a prompt is on frame {max(joins)}")
     return tracker
 
-# %% ../nbs/10_track.ipynb #c041
+# %% ../nbs/10_track.ipynb #c043
 def truth_prompts(
     coco:CocoVideo,        # Dataset
     vid,                   # Video
@@ -281,7 +281,7 @@ def truth_prompts(
         if seen: out[obj] = (seen[0], policy(coco.masks(vid, seen[0], [n])[0], generator(seed, vid, obj)))
     return out
 
-# %% ../nbs/10_track.ipynb #c044
+# %% ../nbs/10_track.ipynb #c046
 def with_truth(
     model, coco, vid, prompts, conf=None, predictor_memory=True  # As for `score_video`
 ):
