@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['formats', 'back', 'layouts', 'find_videos', 'MaskFile', 'read_mask', 'nearest', 'Obj', 'FrameIn', 'size_of_picture',
            'palette_video', 'write_dataset', 'convert_davis', 'convert_png', 'match_names', 'files_below',
-           'colour_table', 'read_colours', 'convert_colours', 'each_frame', 'open_back', 'back_davis', 'back_png']
+           'colour_table', 'read_colours', 'convert_colours', 'each_frame', 'open_back', 'back_davis', 'back_png',
+           'back_colours']
 
 # %% ../nbs/13_convert.ipynb #c002
 import json, os, re, shutil
@@ -464,9 +465,32 @@ def back_png(
                 with written_whole(out/'Annotations'/names[vid]/o/f'{name}.png') as p: Image.fromarray(m.numpy().astype(np.uint8)*255).save(p)
     return out
 
+def back_colours(
+    json,                   # COCO-video JSON
+    out,                    # Folder for <video>/frame_<number>_endo.png, the masks beside them, and table.json
+    image_root:str=None,    # Folder of the frames; empty: the JSON's own
+    overwrite:bool=False,   # Write into a folder that is not empty
+    progress:bool=True      # Show a bar
+)->Path:
+    "Masks whose colours are classes (CholecSeg8k), with their table; objects of a class become one"
+    coco, out, names = open_back(json, out, image_root, overwrite)
+    if taken := {'background', 'ignore'} & set(coco.cats): raise DataError(f"{coco.path}: category {taken.pop()!r}: a table of colours has another meaning for this name: rename the category")
+    shades = colors(len(coco.cats))
+    for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
+        cats = np.array([c for _, c in coco.objs[vid]])
+        for t, f in enumerate(coco.frames[vid]):
+            _save(coco.image(vid, t), out/names[vid]/f'frame_{t:05}_endo.png')
+            if not f.annotated: continue
+            a, masks = np.zeros((*coco.frame_size(vid, t), 3), np.uint8), coco.masks(vid, t).numpy()
+            if (void := coco.ignore(vid, t)) is not None: a[void.numpy()] = 255
+            for n in np.argsort([-m.sum() for m in masks]): a[masks[n]] = shades[cats[n]]             # the smaller lies on the larger
+            _save(Image.fromarray(a), out/names[vid]/f'frame_{t:05}_endo_color_mask.png')
+    _write_json(out/'table.json', dict(background='#000000', ignore='#ffffff', **{c: '#'+bytes(s.tolist()).hex() for c, s in zip(coco.cats, shades)}))
+    return out
+
 # %% ../nbs/13_convert.ipynb #c055
 formats = dict(davis=convert_davis, png=convert_png, colours=convert_colours)
-back = dict(davis=back_davis, png=back_png)
+back = dict(davis=back_davis, png=back_png, colours=back_colours)
 layouts = dict(
     davis="SRC/JPEGImages/480p/goat/00000.jpg   SRC/Annotations/480p/goat/00000.png   (480p may be missing)\nFrames without a PNG are not annotated. 255 beside other values: ignored. meta.json, if there: categories.",
     png="SRC/JPEGImages/goat/00000.jpg   SRC/Annotations/goat/001/00000.png",

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['formats', 'back', 'layouts', 'inside', 'convert_ytvis', 'back_ytvis', 'convert_sav', 'back_sav', 'to_8bit',
-           'convert_npz', 'back_npz', 'convert_ctc', 'convert_tiff', 'back_ctc', 'convert_coco', 'convert_video']
+           'convert_npz', 'back_npz', 'convert_ctc', 'convert_tiff', 'back_tiff', 'back_ctc', 'convert_coco',
+           'convert_video']
 
 # %% ../nbs/13b_formats.ipynb #c002
 import json, re
@@ -49,18 +50,19 @@ def convert_ytvis(
     "YouTube-VIS, OVIS: one JSON, a list of masks an object"
     src, d = Path(src), _need(read_json(src), ('videos', 'categories'), src)
     folder = Path(image_root) if image_root else next((f for f in (src.parent/'JPEGImages',) if f.is_dir()), src.parent)
-    cats = {c['id']: str(c['name']) for i, c in enumerate(d['categories']) if _need(c, ('id', 'name'), f'{src}: categories[{i}]')}
+    cats = {str(_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id']): str(c['name']) for i, c in enumerate(d['categories'])}      # ids compare as texts
     anns, read = defaultdict(list), {}
-    for i, a in enumerate(d.get('annotations') or ()): anns[_need(a, ('id', 'video_id', 'category_id', 'segmentations'), f'{src}: annotations[{i}]')['video_id']].append(a)
+    for i, a in enumerate(d.get('annotations') or ()): anns[str(_need(a, ('id', 'video_id', 'category_id', 'segmentations'), f'{src}: annotations[{i}]')['video_id'])].append(a)
+    if lost := set(anns) - {str(v['id']) for v in d['videos'] if isinstance(v, dict) and 'id' in v}: raise DataError(f"{src}: annotation {anns[min(lost)][0]['id']!r}: there is no video {min(lost)}")
     for i, v in enumerate(tqdm(d['videos'], desc='reading', unit='video', disable=not progress)):
         where, files = f'{src}: videos[{i}]', _need(v, ('id', 'file_names'), f'{src}: videos[{i}]')['file_names']
         paths = [inside(folder, f) for f in files]
         sizes = [size_of_picture(p) for p in paths]
-        for a in anns[v['id']]:
-            if a['category_id'] not in cats: raise DataError(f"{src}: annotation {a['id']!r}: category_id {a['category_id']!r} is none of the categories")
+        for a in anns[str(v['id'])]:
+            if str(a['category_id']) not in cats: raise DataError(f"{src}: annotation {a['id']!r}: category_id {a['category_id']!r} is none of the categories")
             if len(a['segmentations'])!=len(files): raise DataError(f"{src}: annotation {a['id']!r}: {len(a['segmentations'])} segmentations for the {len(files)} frames of video {v['id']!r}")
         read[_name_of(v, paths, read)] = [FrameIn(f'{t:05}{p.suffix.lower()}' if len({q.name for q in paths})<len(paths) else p.name, p, size,
-            [_seg(a, t, size, cats, src) for a in anns[v['id']] if a['segmentations'][t]] if 'annotations' in d else None) for t, (p, size) in enumerate(zip(paths, sizes))]
+            [_seg(a, t, size, cats, src) for a in anns[str(v['id'])] if a['segmentations'][t]] if 'annotations' in d else None) for t, (p, size) in enumerate(zip(paths, sizes))]
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
 def _name_of(v, paths, taken):
@@ -69,7 +71,7 @@ def _name_of(v, paths, taken):
     return name if name and name not in taken else str(v['id'])
 
 def _seg(a, t, size, cats, src):
-    try: return Obj(to_rle(a['segmentations'][t], size), None if a.get('iscrowd') else a['id'], cats[a['category_id']])
+    try: return Obj(to_rle(a['segmentations'][t], size), None if a.get('iscrowd') else a['id'], cats[str(a['category_id'])])
     except DataError as e: raise DataError(f"{src}: annotation {a['id']!r}: segmentations[{t}]: {e}") from None
 
 def back_ytvis(
@@ -306,6 +308,21 @@ def convert_tiff(
     name = Path(src).stem
     return write_dataset({name: [FrameIn(f'{t:05}.png', None, g.shape, _labels(g)) for t, g in enumerate(gts)]}, out, (), False, overwrite, {name: _stream(_named(src, to_8bit, imgs, contrast))}, progress)
 
+def back_tiff(
+    json,                   # COCO-video JSON
+    out,                    # Folder for VIDEO.tif and VIDEO_labels.tif
+    image_root:str=None,    # Folder of the frames; empty: the JSON's own
+    overwrite:bool=False,   # Write into a folder that is not empty
+    progress:bool=True      # Show a bar
+)->Path:
+    "A TIFF stack of pictures and one of labels a video; where objects overlap, the smaller is on top"
+    coco, out, names = open_back(json, out, image_root, overwrite)
+    for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
+        labels = [Image.fromarray(a) for a in _label_volume(coco, vid, np.uint16)]
+        for name, pages in ((f'{names[vid]}_labels', labels), (names[vid], [coco.image(vid, t) for t in range(len(labels))])):
+            with written_whole(out/f'{name}.tif') as p: pages[0].save(p, save_all=True, append_images=pages[1:])
+    return out
+
 def back_ctc(
     json,                   # COCO-video JSON
     out,                    # Folder for 01, 01_GT/TRA and so on
@@ -345,18 +362,19 @@ def convert_coco(
     src, d = Path(src), _need(read_json(src), ('images', 'annotations', 'categories'), src)
     folder, read = Path(image_root) if image_root else src.parent, {}
     images = {str(_need(o, ('id', 'file_name'), f'{src}: images[{i}]')['file_name']): o for i, o in enumerate(d['images'])}
-    cats = {_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id']: str(c['name']) for i, c in enumerate(d['categories'])}
+    cats = {str(_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id']): str(c['name']) for i, c in enumerate(d['categories'])}
     anns = defaultdict(list)
     for i, a in enumerate(d['annotations']):
-        if _need(a, ('image_id', 'category_id', 'segmentation'), f'{src}: annotations[{i}]')['category_id'] not in cats: raise DataError(f"{src}: annotations[{i}]: category_id {a['category_id']!r} is none of the categories")
-        anns[a['image_id']].append((i, a))
+        if str(_need(a, ('image_id', 'category_id', 'segmentation'), f'{src}: annotations[{i}]')['category_id']) not in cats: raise DataError(f"{src}: annotations[{i}]: category_id {a['category_id']!r} is none of the categories")
+        anns[str(a['image_id'])].append((i, a))
+    if lost := set(anns) - {str(o['id']) for o in images.values()}: raise DataError(f"{src}: annotations[{anns[min(lost)][0][0]}]: there is no image {min(lost)}")
     tracked = [_track_of(a) is not None for l in anns.values() for _, a in l if not a.get('iscrowd')]
     if any(tracked) and not all(tracked): raise DataError(f"{src}: {len(tracked)-sum(tracked)} of {len(tracked)} annotations have no track_id, the others do: give one to each, or to none")
     named = match_names(pattern, images)
     if lost := [n for n in images if n not in set(named.values())]: raise DataError(f"{src}: file_name {lost[0]!r} (one of {len(lost)}) does not match {pattern!r}: say where video and frame are with pattern")
     for (v, t), name in tqdm(named.items(), desc='reading', unit='frame', disable=not progress):
         path = inside(folder, name)
-        size, here = size_of_picture(path), anns.get(images[name]['id'])
+        size, here = size_of_picture(path), anns.get(str(images[name]['id']))
         read.setdefault(v, []).append(FrameIn(f'{t}{path.suffix.lower()}', path, size, _merged(here or [], size, cats, src) if here or empty else None))
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
@@ -365,7 +383,7 @@ def _merged(anns, size, cats, src):
     parts = defaultdict(list)
     for i, a in anns:
         if a['segmentation'] in ([], None): raise DataError(f"{src}: annotations[{i}]: an empty segmentation: a box alone is no mask; export masks or polygons")
-        cat = cats[a['category_id']]
+        cat = cats[str(a['category_id'])]
         try: parts[None if a.get('iscrowd') else _track_of(a) if _track_of(a) is not None else cat, cat].append(to_rle(a['segmentation'], size))
         except DataError as e: raise DataError(f"{src}: annotations[{i}]: segmentation: {e}") from None
     return [Obj(dict(r := rle_api.merge(rles), counts=r['counts'].decode() if isinstance(r['counts'], bytes) else r['counts']), o, c) for (o, c), rles in parts.items()]
@@ -391,7 +409,7 @@ def convert_video(
 
 # %% ../nbs/13b_formats.ipynb #c039
 formats = dict(ytvis=convert_ytvis, sav=convert_sav, npz=convert_npz, ctc=convert_ctc, tiff=convert_tiff, coco=convert_coco, video=convert_video)
-back = dict(ytvis=back_ytvis, sav=back_sav, npz=back_npz, ctc=back_ctc)
+back = dict(ytvis=back_ytvis, sav=back_sav, npz=back_npz, ctc=back_ctc, tiff=back_tiff)
 layouts = dict(
     ytvis="SRC.json: videos (file_names), annotations (segmentations: one a frame, null: absent), categories   JPEGImages/<video>/00000.jpg",
     sav="SRC/sav_000001.mp4   SRC/sav_000001_manual.json   (needs the extra 'video')\nFrames between the annotated ones are left out, or kept as not annotated (--all-frames).",

@@ -309,6 +309,9 @@ class Prediction(NamedTuple):
         if self.interrupted: return f"stopped after {n(self.frames, 'frame')}; predict.resume=true goes on; see {self.folder}"
         return f"tracked {n(self.objects, 'object')} over {n(self.frames, 'frame')}, {self.fps:.1f} frames/s; see {self.folder}"
 
+def _known(names, prompts):
+    if lost := [o for o in names if o not in prompts]: raise PromptError(f"object {lost[0]!r} has a name and no prompt: the objects are {', '.join(map(repr, list(prompts)[:8]))}")
+
 def _task(cfg, model, source, prompts, names):
     "What must be the same to go on, as text"
     p, h = cfg.predict, hashlib.blake2b(digest_size=10)
@@ -335,7 +338,7 @@ def predict(
     "Track a video as the config says, and write what comes of it"
     cfg = resolve_model(check_cfg(OmegaConf.to_object(OmegaConf.structured(cfg))))
     if prompts is None: source, prompts, names = open_task(cfg)
-    else: source = open_frames(cfg.predict.source); check_prompts(prompts, source.size, len(source)); names = names or {o: 'object' for o in prompts}
+    else: source = open_frames(cfg.predict.source); check_prompts(prompts, source.size, len(source)); names = {o: 'object' for o in prompts} | (names or {}); _known(names, prompts)
     if model is None:
         if not cfg.model.checkpoint_path: log.warning(f"{cfg.model.config_path} has random weights: give model.checkpoint_path")
         model = model_of(cfg, cfg.model.checkpoint_path)

@@ -377,6 +377,15 @@ def bars(
     return fig
 
 # %% ../nbs/02_show.ipynb #c063
+def _whole(v): return all(float(x).is_integer() for x in v)
+
+def _bins(v, most):
+    "Edges of bars: round whole numbers where there are only those"
+    if not _whole(v): return most
+    lo, hi = int(min(v)), int(max(v))
+    step = -(-(hi-lo+1)//most)
+    return [lo-.5+step*i for i in range((hi-lo)//step+2)]
+
 def histograms(
     groups:dict,  # panel → numbers
     ncols:int=3,  # Panels in a row
@@ -388,8 +397,10 @@ def histograms(
     fig = _figure(2.5*ncols, 1.6*nrows)
     axs = fig.subplots(nrows, ncols, squeeze=False).flatten()
     for ax, (title, v) in zip(axs, groups.items()):
-        if len(v): ax.hist(v, bins=bins, color=colors(5)[4]/255)
+        if len(v): ax.hist(v, bins=_bins(v, bins), color=colors(5)[4]/255, rwidth=.9)
         else: ax.text(.5, .5, 'none', ha='center', transform=ax.transAxes, fontsize=8)
         ax.set_title(title, fontsize=8.5, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.spines[['top','right']].set_visible(False)
+        ax.yaxis.get_major_locator().set_params(integer=True)
+        if len(v) and _whole(v): ax.xaxis.get_major_locator().set_params(integer=True)
     for ax in axs[len(groups):]: ax.set_visible(False)
     return fig
