@@ -292,7 +292,7 @@ def load(self:VideoClips,
     ignore = None if all(o is None for o in ignore) else torch.stack([none if o is None else o for o in ignore])
     all_frames = self.coco.frames[vid]
     return Clip(images, masks, torch.from_numpy(cast.state), torch.from_numpy(cast.joins), list(ids), tensor(cats), vid,
-        [all_frames[i].id for i in frames], torch.from_numpy(valid), sizes[0], ignore, len(all_frames))
+        [all_frames[i].id for i in frames], torch.from_numpy(valid), sizes[0], ignore, len(all_frames), tensor(cast.objs))
 
 # %% ../nbs/05_clips.ipynb #c051
 @patch
@@ -324,7 +324,8 @@ def collate(
     return ClipBatch(torch.stack([c.images for c in clips]), torch.cat([c.masks for c in clips], 1), torch.cat([c.state for c in clips], 1),
         torch.cat([c.prompt_frame for c in clips]), torch.repeat_interleave(torch.arange(len(clips)), tensor([c.n_objects for c in clips])),
         [o for c in clips for o in c.obj_ids], torch.cat([c.cat_ids for c in clips]), [c.video_id for c in clips], [c.frame_ids for c in clips],
-        torch.stack([c.valid for c in clips]), [c.orig_size for c in clips], ignore, [c.video_len or len(c) for c in clips])
+        torch.stack([c.valid for c in clips]), [c.orig_size for c in clips], ignore, [c.video_len or len(c) for c in clips],
+        torch.cat([torch.arange(c.n_objects) if c.places is None else c.places for c in clips]))
 
 # %% ../nbs/05_clips.ipynb #c065
 class ClipOrder(Sampler):

@@ -60,6 +60,7 @@ class Clip(_Moves):
     orig_size:tuple           # (H,W) of the video's frames
     ignore:Optional[Tensor]=None  # (T,S,S) bool, no loss here; None where nothing is ignored
     video_len:Optional[int]=None  # Frames of the whole video; None: as many as the clip
+    places:Optional[Tensor]=None  # (N,) int64, each object's place among those of its video: decides its colour
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]
@@ -81,6 +82,7 @@ class ClipBatch(_Moves):
     orig_sizes:list           # (B,) of (H,W)
     ignore:Optional[Tensor]=None  # (T,B,S,S) bool
     video_lens:Optional[list]=None  # (B,) frames of each whole video; None: as many as the clip
+    places:Optional[Tensor]=None  # (O,) int64, each object's place among those of its video
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]

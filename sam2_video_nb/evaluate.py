@@ -209,7 +209,7 @@ def video_clip(
             for o, m in zip(out.obj_ids, resize_masks(out.masks().cpu(), S)): pred[out.t, row[o]] = m
     first = torch.tensor([prompts[o][0] if o in prompts else 0 for o, _ in objs])
     return Clip(torch.stack([to_input(im, S) for im in images]), masks, coco.state(vid)[:T], first, [o for o, _ in objs], torch.tensor([c for _, c in objs]), vid,
-                [f.id for f in coco.frames[vid][:T]], torch.ones(T, dtype=torch.bool), images[0].size[::-1], None, len(coco.frames[vid])), pred
+                [f.id for f in coco.frames[vid][:T]], torch.ones(T, dtype=torch.bool), images[0].size[::-1], None, len(coco.frames[vid]), torch.arange(len(objs))), pred
 
 # %% ../nbs/10b_evaluate.ipynb #c030
 class Evaluation(NamedTuple):

@@ -180,6 +180,12 @@ def _panel(image, label, dots=(), legend=None):
     return np.array(out)
 
 # %% ../nbs/02_show.ipynb #c032
+@patch
+def colors(self:Clip)->np.ndarray:   # (N,3) uint8
+    "The colour of each object: it depends on its place in the video, so it is the same in every clip, run and picture"
+    at = list(range(self.n_objects)) if self.places is None else self.places.tolist()
+    return colors(max(at, default=-1)+1)[at].reshape(-1, 3)
+
 def _view_size(clip, size):
     "(height, width) of a panel with the video's proportions, the longer side `size`"
     S = clip.images.shape[-1]
@@ -191,7 +197,7 @@ def _clip_panels(clip, t, pred, hw, prompts):
     "The panels of frame `t`"
     image = np.array(Image.fromarray(to_rgb(clip.images[t])).resize(hw[::-1], Image.BICUBIC))
     state, live = clip.state[t], clip.state[t]!=UNLABELLED
-    cols, fit = colors(clip.n_objects), lambda m: _masks(resize_masks(m.cpu().bool(), hw))
+    cols, fit = clip.colors(), lambda m: _masks(resize_masks(m.cpu().bool(), hw))
     dot = lambda seen: [(tuple(c.tolist()), bool(s)) for c,s,l in zip(cols, seen, live) if l]
     true, plain = fit(clip.masks[t] & live[:,None,None]), image
     for n in range(clip.n_objects) if prompts is not None else ():
@@ -217,24 +223,37 @@ def clip_frames(
     max_length=None,  # Frames at most
     caption=None,     # A line above all panels
     size=None,        # Longer side of a panel, pixels; the clip's own from 96 to 160, else 128
-    prompts=None      # N `Prompt`s in the clip's pixels, drawn where objects are prompted
+    prompts=None,     # N `Prompt`s in the clip's pixels, drawn where objects are prompted
+    legend=None       # A text for each object, written in its colour below; True: their ids
 )->list:              # (H,W,3) uint8, one a frame
     "Frame, truth, prediction and error side by side, as far as there are any"
     if pred is not None and tuple(pred.shape)!=tuple(clip.masks.shape):
         raise DataError(f"prediction {tuple(pred.shape)} does not fit the clip's masks {tuple(clip.masks.shape)}")
     clip, pred, hw = clip.to('cpu'), None if pred is None else torch.as_tensor(pred).cpu().bool(), _view_size(clip, size)
+    names = clip.obj_ids if legend is True else legend or None
+    if names is not None and len(names)!=clip.n_objects: raise DataError(f"a legend of {len(names)} names for {clip.n_objects} objects")
     out = []
     for t in clip.valid.nonzero().flatten().tolist()[::stride][:max_length]:
         panels = list(_clip_panels(clip, t, pred, hw, prompts))
         gap = np.full((len(panels[0]), 3, 3), 255, np.uint8)
         row = np.hstack([o for p in panels for o in (p, gap)][:-1])
-        out.append(row if caption is None else np.vstack([_caption(caption, row.shape[1]), row]))
+        out.append(np.vstack([*([] if caption is None else [_caption(caption, row.shape[1])]), row, *([] if names is None else [_named(names, clip.colors(), row.shape[1])])]))
     return out
 
 def _caption(text, width):
     "A line of text as a picture"
     im = Image.new('RGB', (width, 16), 'white'); font = _font(12)
     ImageDraw.Draw(im).text((1, 1), _fit(text, width-2, font), fill=_ink, font=font)
+    return np.array(im)
+
+def _named(names, cols, width):
+    "Objects' names beside a dot of their colour; the last ones are left out where there is no room"
+    im, font, x = Image.new('RGB', (width, 16), 'white'), _font(), 2
+    d = ImageDraw.Draw(im)
+    for name, c in zip(names, cols):
+        if x+12+font.getlength(str(name)) > width: d.text((min(x, width-9), 2), '…', fill=_ink, font=font); break
+        d.ellipse((x, 5, x+7, 12), fill=tuple(c.tolist())); d.text((x+10, 2), str(name), fill=_ink, font=font)
+        x += 18+font.getlength(str(name))
     return np.array(im)
 
 # %% ../nbs/02_show.ipynb #c040
@@ -268,9 +287,14 @@ def save_gif(frames, path, fps=5):
     with written_whole(path) as tmp: tmp.write_bytes(data)
     return path
 
-def show_gif(frames, fps=5):
+def show_gif(
+    frames,      # (H,W,3) uint8, all of one size
+    fps=5,       # Frames a second
+    title=None   # A line above
+):               # `IPython.display.Image`
     "A GIF for the notebook"
     from IPython.display import Image as Shown
+    if title is not None: frames = [np.vstack([_caption(title, f.shape[1]), f]) for f in map(_picture, frames)]
     return Shown(data=gif_bytes(frames, fps), format='gif')
 
 # %% ../nbs/02_show.ipynb #c045
@@ -294,7 +318,7 @@ def show(self:Clip,
     hw, masks = _view_size(self, size), (self.masks if masks is None else torch.as_tensor(masks)).cpu()
     ts = self.valid.nonzero().flatten().tolist()[::stride]
     ims = [np.array(Image.fromarray(to_rgb(self.images[t])).resize(hw[::-1], Image.BICUBIC)) for t in ts]
-    return strip([overlay(im, resize_masks(masks[t].bool(), hw)) for t,im in zip(ts, ims)], [f'frame {t}' for t in ts], ncols)
+    return strip([overlay(im, resize_masks(masks[t].bool(), hw), cols=self.colors()) for t,im in zip(ts, ims)], [f'frame {t}' for t in ts], ncols)
 
 # %% ../nbs/02_show.ipynb #c050
 def _figure(w, h):

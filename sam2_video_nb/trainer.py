@@ -279,7 +279,7 @@ def batch_clip(
     rows = (batch.obj_to_video==b).nonzero().flatten()
     at = rows.tolist()
     return Clip(batch.images[b], batch.masks[:,rows], batch.state[:,rows], batch.prompt_frame[rows], [batch.obj_ids[o] for o in at], batch.cat_ids[rows], batch.video_ids[b], batch.frame_ids[b],
-                batch.valid[b], batch.orig_sizes[b], None if batch.ignore is None else batch.ignore[:,b], None if batch.video_lens is None else batch.video_lens[b]).to('cpu')
+                batch.valid[b], batch.orig_sizes[b], None if batch.ignore is None else batch.ignore[:,b], None if batch.video_lens is None else batch.video_lens[b], None if batch.places is None else batch.places[rows]).to('cpu')
 
 def predicted(
     outs,              # As the model gives them
