@@ -185,12 +185,12 @@ def _frame_out(sam_outputs, tap, given):
     return FrameOut(logits.float(), ious.float(), score.float(), ious.argmax(-1), low, ptr)
 
 # %% ../nbs/07_model.ipynb #c034
-def _look(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False):
+def _look(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False, known=False, prev=None):
     "SAM 2's step, without writing memory: (its inputs, its outputs, `FrameOut`, was it prompted with points)"
     maps, sizes_ = [m.flatten(2).permute(2,0,1) for m in feats.maps], [m.shape[-2:] for m in feats.maps]
     points, masks = sam2_inputs(prompts, maps[0].device) if prompts else (None, None)
-    _, out, _, _ = sam2._track_step(t, prompts is not None, maps, [p.flatten(2).permute(2,0,1) for p in feats.pos], sizes_, points, masks,
-                                    bank.as_sam2(t, reverse), num_frames, reverse, None)
+    _, out, _, _ = sam2._track_step(t, prompts is not None and not known, maps, [p.flatten(2).permute(2,0,1) for p in feats.pos], sizes_, points, masks,
+                                    bank.as_sam2(t, reverse), num_frames, reverse, prev)
     return (maps, sizes_), out, points is not None
 
 def _encode_memory(sam2, look, high, presence, from_points, predictor_memory):
@@ -208,10 +208,12 @@ def frame_step(
     prompts=None,          # n prompts of one kind where this is their frame
     remember=True,         # Make this frame's memory
     predictor_memory=False,# Just what the official predictor stores
-    reverse=False          # Frames come from the last to the first
+    reverse=False,         # Frames come from the last to the first
+    known=False,           # Prompts correct objects that were seen before: memory is read as well
+    prev=None              # (n,1,S/4,S/4) logits that clicks correct
 ):                         # FrameOut of n objects, and what to remember
     "SAM 2 on one frame, for `n` objects that can share a call"
-    look, out, by_points = _look(sam2, tap, feats, t, bank, num_frames, prompts, reverse)
+    look, out, by_points = _look(sam2, tap, feats, t, bank, num_frames, prompts, reverse, known, prev)
     fo = _frame_out(out, tap, given=prompts is not None and not by_points and sam2.use_mask_input_as_output_without_sam)
     memory = dict(obj_ptr=out[5])
     if remember:
