@@ -79,7 +79,7 @@ class Annotator(W.VBox):
         small = lambda w: W.Layout(width=w)
         self.which = W.Dropdown(description='object', style=dict(description_width='initial'), layout=small('200px'))
         self.name = W.Text('object', placeholder='name', layout=small('130px'), continuous_update=False)
-        self.both, self.bar = W.Checkbox(backward, description='backward too', indent=False, layout=small('auto')), W.IntProgress(0, 0, 1, layout=small('180px'))
+        self.both, self.bar = W.Checkbox(backward, description='backward too', indent=False, layout=small('auto')), W.IntProgress(value=0, min=0, max=1, layout=small('180px'))
         self.out = W.Text(str(out), description='file', style=dict(description_width='initial'), layout=small('320px'))
         self.numbers = dict(t=W.BoundedIntText(0, 0, len(ann)-1, description='frame'), x=W.FloatText(0, description='x'), y=W.FloatText(0, description='y'), x1=W.FloatText(0, description='to x'), y1=W.FloatText(0, description='to y'))
         for w in self.numbers.values(): w.layout, w.style = small('120px'), dict(description_width='initial')

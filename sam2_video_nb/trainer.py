@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['log', 'resolve', 'VideoData', 'param_groups', 'make_optimizer', 'lr_factor', 'VideoModule', 'SwanLabLogger',
-           'make_loggers', 'start_loggers', 'close_loggers', 'log_gif', 'batch_clip', 'predicted', 'Gifs',
-           'read_metrics', 'write_results', 'KeepOnStop', 'strategy_of', 'make_trainer', 'Run', 'train']
+           'make_loggers', 'start_loggers', 'close_loggers', 'log_gif', 'batch_clip', 'predicted', 'Gifs', 'Live',
+           'write_results', 'KeepOnStop', 'strategy_of', 'make_trainer', 'Run', 'train']
 
 # %% ../nbs/11_trainer.ipynb #c002
-import csv, json, logging, math, os, signal, threading, warnings
+import json, logging, math, os, signal, threading, time, warnings
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -23,6 +23,7 @@ from .core import *
 from .show import clip_frames, curves, save_gif
 from .coco import CocoVideo
 from .runs import counts, datasets, logging_to, new_run
+from .status import Status, asked, memory_used, read_metrics
 from .clips import VideoClips, clip_loader
 from .prompts import PromptPolicy
 from .weights import load_weights, read_checkpoint
@@ -30,7 +31,8 @@ from .model import GradientAudit, build_model, config_file, informative, matchin
 from .losses import VideoLoss, loss_weights
 from .metrics import summarise
 from .track import score_video
-from .evaluate import cache_file, difference, plain, verdict, video_clip, write_evaluation
+from .evaluate import cache_file, difference, plain, verdict, video_clip, worst, write_evaluation
+from .report import write_report
 
 # %% ../nbs/11_trainer.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -220,7 +222,7 @@ def make_loggers(
 )->list:               # Lightning loggers
     "The loggers of a run; raises `ConfigError` where a package is missing"
     from pytorch_lightning.loggers import CSVLogger
-    out, name = [CSVLogger(run, name='', version='')], conf.run_name or run.name
+    out, name = [CSVLogger(run, name='', version='', flush_logs_every_n_steps=1)], conf.run_name or run.name
     try:
         if conf.name=='tensorboard':
             import tensorboard
@@ -301,6 +303,15 @@ class Gifs(Callback):
         save_gif(clip_frames(clip, pred, stride=v.stride, max_length=v.max_length, caption=v.caption or f'{clip.video_id}, step {step}'), path)
         for l in trainer.loggers: log_gif(l, f'gifs/{name}', path, step)
 
+    def now(self, trainer, pl_module, batch=None):
+        "A GIF at once: of the first validation video, or of the batch at hand"
+        coco = trainer.datamodule.val_coco
+        if coco is None and batch is None: return
+        mode = pl_module.model.training
+        clip, pred = (batch_clip(batch), predicted(pl_module.outs, batch)) if coco is None else video_clip(coco, coco.videos[0], pl_module.model, pl_module.val_policy, self.cfg.max_length*self.cfg.stride, pl_module.cfg.seed, pl_module.cfg.predict)
+        pl_module.model.train(mode)
+        self._write(trainer, 'now', clip, pred)
+
     def on_train_batch_end(self, trainer, pl_module, out, batch, i):
         n = self.cfg.train_every_n_steps
         new, self.step = trainer.global_step != self.step, trainer.global_step        # several batches may make one step
@@ -315,20 +326,46 @@ class Gifs(Callback):
         self._write(trainer, 'val', clip, pred)
 
 # %% ../nbs/11_trainer.ipynb #c034
-def read_metrics(
-    path   # metrics.csv
-)->dict:   # Name → (steps, values)
-    "The columns of `metrics.csv`, without their gaps"
-    out = {}
-    if not Path(path).exists(): return out
-    with open(path, encoding='utf-8') as f:
-        for row in csv.DictReader(f):
-            for k, v in row.items():
-                if k and k not in ('step', 'epoch') and v not in ('', None): 
-                    xs, ys = out.setdefault(k, ([], []))
-                    xs.append(int(row['step'])); ys.append(float(v))
-    return out
+class Live(Callback):
+    "Says how the run goes, and does what it is asked"
+    def __init__(self, status:Status, run, gifs=None): self.status, self.run, self.gifs, self.stop, self.begun = status, run, gifs, False, None
 
+    def on_train_start(self, trainer, pl_module): self.begun = time.time(), trainer.global_step
+    def on_train_batch_end(self, trainer, pl_module, out, batch, i):
+        if trainer.is_global_zero:
+            self._say(trainer, pl_module)
+            self._obey(trainer, pl_module, batch)
+        stop = trainer.strategy.reduce_boolean_decision(self.stop, all=False) if trainer.world_size>1 else self.stop
+        if stop: trainer.should_stop = True
+
+    def on_validation_batch_end(self, trainer, pl_module, out, vid, i, *a):
+        if not trainer.is_global_zero: return
+        n = trainer.num_val_batches[0]
+        self.status.update(state='validating' if trainer.state.fn=='fit' else 'measuring', video=i+1, videos=n if math.isfinite(n) else None, memory=memory_used())
+        self._obey(trainer, pl_module)
+
+    def on_validation_end(self, trainer, pl_module):
+        jf = trainer.callback_metrics.get('val/JF')
+        if jf is not None: self.status.update(JF=float(jf))
+
+    def _say(self, trainer, pl_module):
+        if time.time()-self.status.at < self.status.every and self.status.now['state']=='training': return       # reading the loss waits for the GPU
+        step, steps, (t0, s0) = trainer.global_step, trainer.estimated_stepping_batches, self.begun
+        left = (time.time()-t0)/max(step-s0, 1)*(steps-step) if math.isfinite(steps) else None
+        self.status.update(state='training', step=step, steps=steps if math.isfinite(steps) else None, epoch=trainer.current_epoch+1, epochs=trainer.max_epochs, left=left, memory=memory_used(),
+                           loss=float(trainer.callback_metrics.get('train/loss', float('nan'))), lr=trainer.optimizers[0].param_groups[0]['lr'])
+
+    def _obey(self, trainer, pl_module, batch=None):
+        wishes = asked(self.run)
+        while wishes or self.status.now['state']=='paused':
+            if 'stop' in wishes: self.stop = True; log.info('asked to stop: this is the last step')
+            if 'gif' in wishes and self.gifs: self.gifs.now(trainer, pl_module, batch)
+            if 'pause' in wishes and not self.stop: log.info('paused'); self.was = self.status.now['state']; self.status.update(state='paused')
+            if self.status.now['state']=='paused' and ('resume' in wishes or self.stop): log.info('going on'); self.status.update(state=self.was)
+            if self.status.now['state']=='paused': self.status.update(memory=memory_used()); time.sleep(.2)
+            wishes = asked(self.run)
+
+# %% ../nbs/11_trainer.ipynb #c036
 def write_results(
     run:Path,      # Run folder
     metrics:dict   # What metrics.json shall hold
@@ -342,7 +379,7 @@ def write_results(
     if series:
         with written_whole(run/'curves.png') as p: curves(dict(list(series.items())[:6])).savefig(p, dpi=110)
 
-# %% ../nbs/11_trainer.ipynb #c036
+# %% ../nbs/11_trainer.ipynb #c038
 class KeepOnStop(Callback):
     "A stop from the keyboard keeps what was reached"
     def __init__(self, run): self.run = run
@@ -358,14 +395,15 @@ def make_trainer(
     cfg:TrainConf,   # Resolved
     run:Path,        # Run folder
     has_val=True,    # Is there anything to validate on
-    n_steps=None     # Batches of an epoch: a short one logs at its end at the latest
+    n_steps=None,    # Batches of an epoch: a short one logs at its end at the latest
+    status=None      # `Status` of the run
 )->pl.Trainer:
     "Lightning's Trainer with our checkpoints, loggers and pictures"
     args = {f.name: getattr(cfg.trainer, f.name) for f in fields(cfg.trainer) if f.name!='early_stopping_patience'}
     args.update(strategy=strategy_of(cfg.trainer), log_every_n_steps=max(1, min(cfg.trainer.log_every_n_steps, n_steps or math.inf)))
     files = not cfg.trainer.fast_dev_run
     loggers = make_loggers(cfg.logger, run) if files else False
-    cbs = [Gifs(cfg, run)] if files else []
+    cbs = [gifs := Gifs(cfg, run), Live(status or Status(None), run, gifs)] if files else []
     if loggers: cbs.append(LearningRateMonitor('step'))
     if files and args['enable_checkpointing']:
         at = dict(dirpath=run/'checkpoints', enable_version_counter=False, auto_insert_metric_name=False)
@@ -375,7 +413,7 @@ def make_trainer(
     try: return pl.Trainer(logger=loggers, callbacks=cbs, default_root_dir=run, **args)
     except Exception as e: raise ConfigError(f"trainer: {str(e).splitlines()[0]}") from None
 
-# %% ../nbs/11_trainer.ipynb #c039
+# %% ../nbs/11_trainer.ipynb #c041
 def _n(n, what): return f"{n} {what}{'' if n==1 else 's'}"
 
 class Run(NamedTuple):
@@ -393,18 +431,27 @@ class Run(NamedTuple):
         return f"{verdict(self.metrics)}; see {self.folder}"
 
 def train(
-    cfg:TrainConf   # As `load_cfg` gives it, or built by hand
+    cfg:TrainConf,  # As `load_cfg` gives it, or built by hand
+    run=None        # Run folder; None: a new one below cfg.output_dir
 )->Run:             # Run folder and figures; raises `Sam2VideoError`
     "Train as the config says; measure before and after"
     cfg = resolve(cfg)
-    run = new_run(cfg.output_dir)
+    run = Path(run) if run else new_run(cfg.output_dir)
+    first = not int(os.environ.get('LOCAL_RANK', 0))
+    status = Status(run if first and not cfg.trainer.fast_dev_run else None)
     OmegaConf.save(OmegaConf.structured(cfg), run/'config.yaml')
     try:
-        with logging_to(run, cfg.log_level), _quiet(cfg): return _train(cfg, run)
+        status.update(output=str(run))
+        with logging_to(run, cfg.log_level), _quiet(cfg): r = _train(cfg, run, status)
+        status.update(state='stopped' if r.interrupted else 'finished', line=r.line())
+        return r
+    except BaseException as e:
+        status.update(state='failed', error=str(e) if isinstance(e, Sam2VideoError) else f'{type(e).__name__}: {e}')
+        raise
     finally: os.environ.pop('SAM2_VIDEO_NB_RUN', None)
 
-# %% ../nbs/11_trainer.ipynb #c041
-def _train(cfg, run):
+# %% ../nbs/11_trainer.ipynb #c043
+def _train(cfg, run, status=None):
     "`train`, once there is a run folder"
     pl.seed_everything(cfg.seed, verbose=False)
     train, val = datasets(cfg)
@@ -414,7 +461,7 @@ def _train(cfg, run):
     make_optimizer(param_groups(module.model.sam2, module.model.trains, cfg.optimizer), cfg.optimizer)   # a mistake there shows now
     log.info(f'{cfg.model.config_path} at {cfg.data.image_size} px: {len(module.model.trains)} tensors train ({sum(p.numel() for p in module.parameters() if p.requires_grad):,} parameters)')
     ckpt = _resume(cfg, module)
-    trainer = make_trainer(cfg, run, dm.val_coco is not None, _batches(cfg, dm))
+    trainer = make_trainer(cfg, run, dm.val_coco is not None, _batches(cfg, dm), status)
     start_loggers(trainer.loggers)
     try:
         with _out_of_memory():
@@ -440,7 +487,7 @@ def _baseline(trainer, module, dm):
             with written_whole(file) as p: p.write_text(json.dumps(module.before), encoding='utf-8')
     log.info(f"held-out J&F before training: {module.before['JF'] or 0:.3f}")
 
-# %% ../nbs/11_trainer.ipynb #c043
+# %% ../nbs/11_trainer.ipynb #c045
 def _fit(trainer, module, dm, ckpt):
     "Fit; a stop from the keyboard comes back here, since Lightning would leave the process"
     handler = signal.getsignal(signal.SIGINT)
@@ -462,7 +509,7 @@ def _resume(cfg, module):
     if about['image_size']!=cfg.data.image_size: raise ConfigError(f"resume={cfg.resume} was trained at {about['image_size']} px, data.image_size is {cfg.data.image_size}")
     return cfg.resume
 
-# %% ../nbs/11_trainer.ipynb #c045
+# %% ../nbs/11_trainer.ipynb #c047
 def _finish(cfg, run, trainer, module):
     "Measure what was not measured yet, keep the last and the best weights, write the results"
     has_val, files = trainer.datamodule.val_coco is not None, not cfg.trainer.fast_dev_run
@@ -474,8 +521,24 @@ def _finish(cfg, run, trainer, module):
     best = _best(at, Path(cfg.resume).parent if cfg.resume else None, last if keep else None, trainer)
     metrics = dict(before=module.before, after=best or last, last=last, epochs=epochs, steps=steps, data=dict(train=counts(trainer.datamodule.train_coco), val=counts(trainer.datamodule.val_coco)))
     if module.before and metrics['after']: metrics['difference'] = difference(module.before['per_object'], metrics['after']['per_object'], cfg.eval.bootstrap, generator(cfg.seed, 'bootstrap'))
-    if trainer.is_global_zero and files: write_results(run, metrics)
+    if trainer.is_global_zero and files:
+        write_results(run, metrics)
+        if keep and has_val and cfg.visualization.enabled: _extremes(cfg, run, module, trainer.datamodule.val_coco, metrics['after'])
+        write_report(run)
     return Run(run, metrics, module, stopped)
+
+def _extremes(cfg, run, module, coco, after):
+    "GIFs of the worst and of the best video, with the weights of best.ckpt"
+    order, sam2 = [v for v, jf in worst(after, len(coco.videos)) if jf is not None], module.model.sam2
+    if not order or not (run/'checkpoints/best.ckpt').is_file(): return
+    last = {k: v.detach().cpu().clone() for k, v in sam2.state_dict().items()}
+    try:
+        load_weights(sam2, read_checkpoint(run/'checkpoints/best.ckpt')[0], 'best.ckpt')
+        for kind, name in dict(worst=order[0], best=order[-1]).items():
+            vid, v = next(o for o in coco.videos if str(o)==name), cfg.visualization
+            clip, pred = video_clip(coco, vid, module.model, module.val_policy, v.max_length*v.stride, cfg.seed, cfg.predict)
+            save_gif(clip_frames(clip, pred, stride=v.stride, max_length=v.max_length, caption=f"{kind}: {name}, J&F {after['per_video'][name]['JF']:.2f}"), run/'gifs'/f"{kind}_{''.join(c if c.isalnum() or c in '-_' else '_' for c in name)}.gif")
+    finally: sam2.load_state_dict(last)
 
 def _best(at, old, last, trainer):
     "The figures of best.ckpt, made from the last weights or from the run that was resumed where those are better"
@@ -489,7 +552,7 @@ def _best(at, old, last, trainer):
         new = before
     return new
 
-# %% ../nbs/11_trainer.ipynb #c046
+# %% ../nbs/11_trainer.ipynb #c048
 @contextmanager
 def _quiet(cfg):
     "Lightning's own remarks only where they were asked for"
