@@ -14,6 +14,10 @@ def bar(output):
     "Is it a piece of a progress bar?"
     return output.get('name')=='stderr' and ('\r' in output['text'] or not output['text'].strip())
 
+def still(data):
+    "A widget needs a kernel: where it has a still face, that is kept, and the widget not"
+    if 'text/html' in data: data.pop('application/vnd.jupyter.widget-view+json', None)
+
 def fill(path):
     "Run one notebook in its own folder, and save it"
     import nbformat
@@ -29,7 +33,7 @@ def fill(path):
         c.metadata.pop('execution', None)
         if c.cell_type!='code': continue
         c.outputs = [o for o in c.outputs if not bar(o)]
-        for o in c.outputs: one_picture(o.get('data', {}))
+        for o in c.outputs: one_picture(o.get('data', {})); still(o.get('data', {}))
     nbformat.write(nb, path)
 
 if __name__=='__main__':
