@@ -430,7 +430,7 @@ def split(self:CocoVideo,
     held = {self.videos[i] for i in torch.randperm(len(self), generator=generator(seed, 'split'))[:n].tolist()}
     return self.subset([v for v in self.videos if v not in held]), self.subset([v for v in self.videos if v in held])
 
-# %% ../nbs/03_coco.ipynb #c071
+# %% ../nbs/03_coco.ipynb #c072
 def _rle_size(seg):
     "`(H,W)` of an RLE that is fit to be one"
     s = seg.get('size') if isinstance(seg, dict) else None
@@ -457,7 +457,7 @@ def _mask_rules(
     if polygons: yield src.problem('polygons', 'annotations[*].segmentation',
         f"{len(polygons)} masks are polygons: RLE is faster to read", polygons[0], 'hint')
 
-# %% ../nbs/03_coco.ipynb #c074
+# %% ../nbs/03_coco.ipynb #c075
 def _video_hints(
     src,
     clip_length:int=1  # Frames of a clip
@@ -499,7 +499,7 @@ def _use_hints(src):
             f"{_short(name)} is also the file of images[{files[name]}]", o.get('id'), 'hint')
         files.setdefault(name, i)
 
-# %% ../nbs/03_coco.ipynb #c077
+# %% ../nbs/03_coco.ipynb #c078
 def _look(
     path  # Picture
 ):        # (H,W), or (kind, message)
@@ -525,7 +525,7 @@ def _file_rules(
                     f"{_short(o['file_name'])} is {found[0]}x{found[1]} (height x width), the JSON says {size[0]}x{size[1]}", o.get('id'))
             sizes.setdefault(_key(o.get('id')), found)
 
-# %% ../nbs/03_coco.ipynb #c080
+# %% ../nbs/03_coco.ipynb #c081
 @dataclass(repr=False)
 class Report:
     "What `check` found"
@@ -547,7 +547,7 @@ class Report:
         return dict(ok=self.ok, files=self.files, videos=self.n_videos, images=self.n_images, annotations=self.n_annotations, categories=self.n_categories,
             summary=self.summary(), problems=[p._asdict() for p in self.problems])
 
-# %% ../nbs/03_coco.ipynb #c081
+# %% ../nbs/03_coco.ipynb #c082
 @patch
 def text(self:Report,
     limit=None  # Problems shown of each kind; all if None
@@ -568,7 +568,7 @@ def __str__(self:Report): return self.text()
 @patch
 def __repr__(self:Report): return self.text(5)
 
-# %% ../nbs/03_coco.ipynb #c082
+# %% ../nbs/03_coco.ipynb #c083
 def _check_one(path, image_root=None, check_files=False, clip_length=1, annotated_key='is_annotated', allow_absolute=False,
     objects='auto', progress=True):
     "Report on one JSON, and its `_Source` (None if it cannot be read)"
@@ -581,7 +581,7 @@ def _check_one(path, image_root=None, check_files=False, clip_length=1, annotate
     n_videos = len({_key(o.get('video_id')) for _,o in src.entries('images')})
     return Report([str(path)], problems, n_videos, *(len(src.entries(k)) for k in _required)), src
 
-# %% ../nbs/03_coco.ipynb #c083
+# %% ../nbs/03_coco.ipynb #c084
 def _overlap(
     one:_Source, other:_Source
 ):

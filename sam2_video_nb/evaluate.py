@@ -30,7 +30,7 @@ from .track import score_video, track, truth_prompts, with_truth
 # %% ../nbs/10b_evaluate.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
 
-# %% ../nbs/10b_evaluate.ipynb #c006
+# %% ../nbs/10b_evaluate.ipynb #c007
 def difference(
     before:list, after:list,  # Per object: dicts with video, obj and JF
     draws:int=2000,           # 0: no interval
@@ -48,7 +48,7 @@ def difference(
         out['low'], out['high'] = torch.quantile(sums[i].sum(1)/counts[i].sum(1), torch.tensor([.025,.975], dtype=torch.float64)).tolist()
     return out
 
-# %% ../nbs/10b_evaluate.ipynb #c010
+# %% ../nbs/10b_evaluate.ipynb #c011
 def score_split(
     model,               # SAM2VideoModel
     coco:CocoVideo,      # Dataset
@@ -69,7 +69,7 @@ def _worse(coco, vid, policy, seed, amount):
     prompts, rows = truth_prompts(coco, vid, policy, seed), {o: n for n, (o, _) in enumerate(coco.objs[vid])}
     return {o: (t, noisy(p, coco.masks(vid, t, [rows[o]])[0], amount, generator(seed, 'noise', amount, vid, o))) for o, (t, p) in prompts.items()}
 
-# %% ../nbs/10b_evaluate.ipynb #c014
+# %% ../nbs/10b_evaluate.ipynb #c015
 def plain(d):
     "Numbers and text only, for JSON and for checkpoints that are loaded safely"
     if isinstance(d, dict): return {str(k): plain(v) for k, v in d.items()}
@@ -102,7 +102,7 @@ def cached(
     with written_whole(file) as p: p.write_text(json.dumps(out), encoding='utf-8')
     return out
 
-# %% ../nbs/10b_evaluate.ipynb #c016
+# %% ../nbs/10b_evaluate.ipynb #c017
 def model_of(
     cfg:TrainConf,  # Resolved
     path=None,      # Weights; None: random ones
@@ -125,7 +125,7 @@ def start_of(
         raise ModelError(f"{cfg.model.checkpoint_path} started from {start}, which is not there: give eval.baseline_path, or eval.baseline=false")
     return True, start, about['seed']
 
-# %% ../nbs/10b_evaluate.ipynb #c018
+# %% ../nbs/10b_evaluate.ipynb #c019
 mask_grid, presence_grid = (-2., -1., -.5, 0., .5, 1., 2.), (-4., -2., -1., 0., 1., 2., 4.)
 
 def threshold_table(
@@ -151,7 +151,7 @@ def best_thresholds(
     best = max(found)
     return best[2], best[3], best[0]
 
-# %% ../nbs/10b_evaluate.ipynb #c022
+# %% ../nbs/10b_evaluate.ipynb #c023
 def worst(
     scores:dict,  # A summary
     n=3           # How many
@@ -188,7 +188,7 @@ def chart(m:dict):
     def both(key): return {k: (dict(before=b.get(key, {}).get(k, {}).get('JF')) if b else {}) | dict(after=s['JF']) for k, s in sorted(a[key].items(), key=lambda o: o[1]['JF'] or 0)[:24]}
     return bars({'J&F by category': both('per_category'), 'by video, the worst first': both('per_video')})
 
-# %% ../nbs/10b_evaluate.ipynb #c028
+# %% ../nbs/10b_evaluate.ipynb #c029
 def video_clip(
     coco:CocoVideo,      # Dataset
     vid,                 # Video
@@ -211,7 +211,7 @@ def video_clip(
     return Clip(torch.stack([to_input(im, S) for im in images]), masks, coco.state(vid)[:T], first, [o for o, _ in objs], torch.tensor([c for _, c in objs]), vid,
                 [f.id for f in coco.frames[vid][:T]], torch.ones(T, dtype=torch.bool), images[0].size[::-1], None, len(coco.frames[vid]), torch.arange(len(objs))), pred
 
-# %% ../nbs/10b_evaluate.ipynb #c030
+# %% ../nbs/10b_evaluate.ipynb #c031
 class Evaluation(NamedTuple):
     "What an evaluation leaves behind"
     folder:Path    # Of this evaluation
@@ -248,7 +248,7 @@ def write_evaluation(
     if 'noise' in m:
         with written_whole(folder/'noise.png') as p: curves({'J&F with worse prompts': ([float(k) for k in m['noise']], list(m['noise'].values()))}, xlabel='share of the size').savefig(p, dpi=110)
 
-# %% ../nbs/10b_evaluate.ipynb #c032
+# %% ../nbs/10b_evaluate.ipynb #c033
 def evaluate(
     cfg:TrainConf   # As `load_cfg(…, command='eval')` gives it, or built by hand
 )->Evaluation:      # Folder and figures; raises `Sam2VideoError`

@@ -17,7 +17,7 @@ from .weights import *
 from .model import build_sam2, default_size, model_config
 from .evaluate import markdown_table
 
-# %% ../nbs/10d_export.ipynb #c005
+# %% ../nbs/10d_export.ipynb #c006
 def official_yaml(
     name:str,        # Size, or a YAML, as for `build_sam2`
     image_size:int   # Pixels
@@ -36,7 +36,7 @@ def write_official(
     with written_whole(folder/'model.yaml') as p: p.write_text(official_yaml(name, image_size), encoding='utf-8')
     return folder/'model.pt', folder/'model.yaml'
 
-# %% ../nbs/10d_export.ipynb #c014
+# %% ../nbs/10d_export.ipynb #c015
 def _nth(*names): return lambda m: names[int(m[1])]
 _renames = [(re.compile(a), b) for a, b in (
     (r'^image_encoder\.trunk\.', 'vision_encoder.backbone.'), (r'patch_embed\.proj\.', 'patch_embed.projection.'), (r'^image_encoder\.neck\.convs\.(\d+)\.conv\.', r'vision_encoder.neck.convs.\1.'),
@@ -101,7 +101,7 @@ def write_transformers(
     Sam2VideoProcessor(image_processor=Sam2ImageProcessor(mask_size={k: v//4 for k, v in S.items()}, **how), video_processor=Sam2VideoVideoProcessor(**how)).save_pretrained(folder)
     return Path(folder)
 
-# %% ../nbs/10d_export.ipynb #c019
+# %% ../nbs/10d_export.ipynb #c020
 _data = ('video_clip_length', 'stride', 'frame_interval', 'batch_size')
 
 def model_card(
@@ -139,7 +139,7 @@ predictor = build_sam2_video_predictor(f'/{{folder}}/model.yaml', f'{{folder}}/m
     if 'transformers' in files: use.append("With transformers: `Sam2VideoModel.from_pretrained('transformers')` and `Sam2VideoProcessor.from_pretrained('transformers')`.")
     return '\n\n'.join(out + ["## Use"] + use)+'\n'
 
-# %% ../nbs/10d_export.ipynb #c021
+# %% ../nbs/10d_export.ipynb #c022
 def _source(source):
     "(checkpoint, folder of its run or None)"
     p = Path(source)

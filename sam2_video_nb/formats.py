@@ -21,7 +21,7 @@ from .coco import *
 from .video import VideoWriter, by_number, need_av, open_frames
 from .convert import FrameIn, Obj, each_frame, match_names, open_back, read_mask, size_of_picture, write_dataset, _place, _write_json
 
-# %% ../nbs/13b_formats.ipynb #c007
+# %% ../nbs/13b_formats.ipynb #c008
 def inside(
     root,   # Folder
     name    # As a file of somebody else spells it
@@ -37,7 +37,7 @@ def _need(d, keys, where):
     if lost := [k for k in keys if k not in d]: raise DataError(f"{where}: {lost[0]!r} is missing")
     return d
 
-# %% ../nbs/13b_formats.ipynb #c010
+# %% ../nbs/13b_formats.ipynb #c011
 def convert_ytvis(
     src,                     # JSON of YouTube-VIS or OVIS
     out,                     # Folder for frames/, train.json and val.json
@@ -98,7 +98,7 @@ def back_ytvis(
                 areas=[r and int(rle_api.area(r)) for r in rles], bboxes=[r and rle_api.toBbox(r).tolist() for r in rles]))
     return _write_json(out/'instances.json', dict(videos=videos, annotations=anns, categories=[dict(id=i+1, name=c) for i, c in enumerate(coco.cats)]))
 
-# %% ../nbs/13b_formats.ipynb #c015
+# %% ../nbs/13b_formats.ipynb #c016
 def convert_sav(
     src,                      # Folder of sav_000001.mp4 and sav_000001_manual.json, in subfolders or not
     out,                      # Folder for frames/, train.json and val.json
@@ -153,7 +153,7 @@ def back_sav(
             masklet=[[rle_encode(m) for m in coco.masks(vid, t)] for t in range(0, len(coco.frames[vid]), every)]))
     return out
 
-# %% ../nbs/13b_formats.ipynb #c019
+# %% ../nbs/13b_formats.ipynb #c020
 def to_8bit(
     a,              # (T,H,W) or (T,H,W,3), any numbers
     contrast=.1     # Percent of the numbers that may be cut off at either end
@@ -172,7 +172,7 @@ def _labels(a, number=lambda v: v):
 
 def _stream(video): return lambda: (Image.fromarray(f).convert('RGB') for f in video)
 
-# %% ../nbs/13b_formats.ipynb #c023
+# %% ../nbs/13b_formats.ipynb #c024
 def _read_npz(path):
     "imgs and gts of a file"
     try:
@@ -241,7 +241,7 @@ def back_npz(
         with written_whole(out/f'{names[vid]}.npz') as p: np.savez_compressed(p, imgs=imgs, gts=gts)
     return out
 
-# %% ../nbs/13b_formats.ipynb #c027
+# %% ../nbs/13b_formats.ipynb #c028
 def _pages(path):
     "(T,H,W[,3]) of a TIFF"
     try:
@@ -341,7 +341,7 @@ def back_ctc(
         with written_whole(at/'man_track.txt') as p: p.write_text(''.join(f'{i} {ts[0]} {ts[-1]} 0\n' for i, ts in seen.items()))
     return out
 
-# %% ../nbs/13b_formats.ipynb #c032
+# %% ../nbs/13b_formats.ipynb #c034
 def _track_of(a):
     "What an annotation says of its object"
     more = a.get('attributes') if isinstance(a.get('attributes'), dict) else {}
@@ -388,7 +388,7 @@ def _merged(anns, size, cats, src):
         except DataError as e: raise DataError(f"{src}: annotations[{i}]: segmentation: {e}") from None
     return [Obj(dict(r := rle_api.merge(rles), counts=r['counts'].decode() if isinstance(r['counts'], bytes) else r['counts']), o, c) for (o, c), rles in parts.items()]
 
-# %% ../nbs/13b_formats.ipynb #c036
+# %% ../nbs/13b_formats.ipynb #c038
 def convert_video(
     src,                     # Video file, or a folder of them
     out,                     # Folder for frames/ and train.json
@@ -407,7 +407,7 @@ def convert_video(
         streams[path.stem] = lambda film=film, n=len(read[path.stem]): islice((im for t, im in enumerate(film) if t % every==0), n)
     return write_dataset(read, out, val, False, overwrite, streams, progress)
 
-# %% ../nbs/13b_formats.ipynb #c039
+# %% ../nbs/13b_formats.ipynb #c041
 formats = dict(ytvis=convert_ytvis, sav=convert_sav, npz=convert_npz, ctc=convert_ctc, tiff=convert_tiff, coco=convert_coco, video=convert_video)
 back = dict(ytvis=back_ytvis, sav=back_sav, npz=back_npz, ctc=back_ctc, tiff=back_tiff)
 layouts = dict(

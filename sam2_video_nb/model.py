@@ -26,7 +26,7 @@ from .weights import load_weights, read_checkpoint, size_of
 # %% ../nbs/07_model.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
 
-# %% ../nbs/07_model.ipynb #c006
+# %% ../nbs/07_model.ipynb #c007
 sizes = dict(nano=None, tiny='t', small='s', base_plus='b+', large='l')
 
 def config_file(
@@ -44,7 +44,7 @@ def default_size(name:str=None)->int:
     "The side of the square that a model sees when `data.image_size` is empty: what its YAML says"
     return int(OmegaConf.load(config_file(name)).model.image_size)
 
-# %% ../nbs/07_model.ipynb #c008
+# %% ../nbs/07_model.ipynb #c009
 def _targets(c):
     "Every `_target_` in a config"
     for k, v in c.items():
@@ -79,7 +79,7 @@ def build_sam2(
         torch.manual_seed(seed)
         return instantiate(c).eval()
 
-# %% ../nbs/07_model.ipynb #c016
+# %% ../nbs/07_model.ipynb #c017
 memory_modules = ['memory_attention', 'memory_encoder']
 
 def matching(
@@ -104,7 +104,7 @@ def set_trainable(
     for n, p in sam2.named_parameters(): p.requires_grad_(n in names)
     return sorted(names)
 
-# %% ../nbs/07_model.ipynb #c020
+# %% ../nbs/07_model.ipynb #c021
 def set_mode(
     sam2:nn.Module,  # Changed in place
     mode:bool        # True to train
@@ -117,7 +117,7 @@ def set_mode(
             go(c, on and (not ps or any(p.requires_grad for p in ps)))  # a Dropout has no parameters: it does as its parent
     go(sam2, mode)
 
-# %% ../nbs/07_model.ipynb #c023
+# %% ../nbs/07_model.ipynb #c024
 class Features(NamedTuple):
     "What SAM 2 knows of `F` frames before any prompt"
     maps:list   # 3 levels, fine to coarse, (F,C,h,w)
@@ -134,7 +134,7 @@ def encode(
     n = sam2.num_feature_levels
     return Features(out['backbone_fpn'][-n:], out['vision_pos_enc'][-n:])
 
-# %% ../nbs/07_model.ipynb #c026
+# %% ../nbs/07_model.ipynb #c027
 class MemoryBank:
     "What `n` objects remember, frame by frame, as SAM 2 lays it out"
     def __init__(self): self.cond, self.rest = {}, {}
@@ -148,7 +148,7 @@ class MemoryBank:
         for shelf in (self.cond, self.rest):
             for t, m in shelf.items(): shelf[t] = {k: cut(v) for k, v in m.items()}
 
-# %% ../nbs/07_model.ipynb #c029
+# %% ../nbs/07_model.ipynb #c030
 def kinds_of(
     prompts   # One `Prompt` for each object
 )->dict:      # (is a mask, points) → rows
@@ -165,7 +165,7 @@ def sam2_inputs(
     if prompts[0].kind=='mask': return None, torch.stack([p.mask for p in prompts])[:,None].float().to(device)
     return dict(point_coords=torch.stack([p.pts for p in prompts]).float().to(device), point_labels=torch.stack([p.labels for p in prompts]).int().to(device)), None
 
-# %% ../nbs/07_model.ipynb #c033
+# %% ../nbs/07_model.ipynb #c034
 class DecoderTap:
     "Keeps the last output of SAM 2's mask decoder, as it is before the presence gate"
     def __init__(self, sam2): self.handle = sam2.sam_mask_decoder.register_forward_hook(self)
@@ -184,7 +184,7 @@ def _frame_out(sam_outputs, tap, given):
     else: ious, score = raw_ious, raw_score
     return FrameOut(logits.float(), ious.float(), score.float(), ious.argmax(-1), low, ptr)
 
-# %% ../nbs/07_model.ipynb #c034
+# %% ../nbs/07_model.ipynb #c035
 def _look(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False, known=False, prev=None):
     "SAM 2's step, without writing memory: (its inputs, its outputs, `FrameOut`, was it prompted with points)"
     maps, sizes_ = [m.flatten(2).permute(2,0,1) for m in feats.maps], [m.shape[-2:] for m in feats.maps]
@@ -223,7 +223,7 @@ def frame_step(
         memory.update(_encode_memory(sam2, look, high, out[6], prompts is not None if predictor_memory else by_points, predictor_memory))
     return fo, memory
 
-# %% ../nbs/07_model.ipynb #c038
+# %% ../nbs/07_model.ipynb #c039
 def _pointer(sam2, token, presence):
     "The object pointer (n,C) of a decoder token (n,C), mixed with that of an absent object as SAM 2 does"
     ptr = sam2.obj_ptr_proj(token)
@@ -245,7 +245,7 @@ def frame_candidates(
         return fo._replace(best=fo.best.new_full((n,), k), low_res=low[:,k:k+1], obj_ptr=ptr), memory
     return [one(k) for k in range(low.shape[1])]
 
-# %% ../nbs/07_model.ipynb #c041
+# %% ../nbs/07_model.ipynb #c042
 class Group:
     "Objects that share a memory bank"
     def __init__(self, rows, prompt_frame, num_frames): self.rows, self.prompt_frame, self.num_frames, self.bank = rows, prompt_frame, num_frames, MemoryBank()
@@ -273,7 +273,7 @@ def _cat_memory(parts, order):
                                                   maskmem_pos_enc=[torch.cat(l)[order] for l in zip(*(p['maskmem_pos_enc'] for p in parts))])
     return out
 
-# %% ../nbs/07_model.ipynb #c043
+# %% ../nbs/07_model.ipynb #c044
 def group_step(
     sam2, tap,            # As for `frame_step`
     feats:Features,       # Of this frame, a row for each object of the group
@@ -293,14 +293,14 @@ def group_step(
     if remember: group.bank.write(t, memory, prompted=prompts is not None)
     return fo
 
-# %% ../nbs/07_model.ipynb #c044
+# %% ../nbs/07_model.ipynb #c045
 def _spread(parts, rows, O):
     "`FrameOut`s of some groups as one of all `O` objects; rows of objects not yet live are zero"
     order = torch.tensor(sum(rows, []), device=parts[0].best.device)
     fo = _cat(parts, slice(None))
     return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo))
 
-# %% ../nbs/07_model.ipynb #c046
+# %% ../nbs/07_model.ipynb #c047
 class SAM2VideoModel(nn.Module):
     "SAM 2 over clips, with the gradient flowing through its memory"
     def __init__(self,
@@ -350,7 +350,7 @@ class SAM2VideoModel(nn.Module):
             parts.append(group_step(self.sam2, self.tap, f, t, g, p, remember=t<T-1, predictor_memory=self.predictor_memory))
         return [_spread(parts, [g.rows for g in live], len(prompts))] if live else []
 
-# %% ../nbs/07_model.ipynb #c051
+# %% ../nbs/07_model.ipynb #c052
 def livelier(
     sam2:nn.Module   # Random weights; changed in place
 )->nn.Module:        # The same
@@ -364,7 +364,7 @@ def livelier(
         for p in sam2.sam_mask_decoder.iou_prediction_head.layers[-1].parameters(): p *= 4
     return sam2
 
-# %% ../nbs/07_model.ipynb #c062
+# %% ../nbs/07_model.ipynb #c063
 def prompt_points(
     conf:PromptConf   # The policy
 )->dict:              # Kind of prompt in use → its points (0: a mask)
@@ -396,7 +396,7 @@ def unreachable(
     if not weights.get('presence', 0): dead(dec+'pred_obj_score_head.', "loss.presence_weight is 0")
     return out
 
-# %% ../nbs/07_model.ipynb #c067
+# %% ../nbs/07_model.ipynb #c068
 def informative(
     batch:ClipBatch,        # A training batch
     bptt_frames=None        # As in the model
@@ -426,7 +426,7 @@ class GradientAudit:
         raise ModelError(f"{len(ns)} tensors are to train but no loss reaches them: {', '.join(ns[:5])}{', …' if len(ns)>5 else ''}. "
                          "Is a frozen or detached part in between? Take them out of model.trainable_modules, or set model.audit_gradients=false")
 
-# %% ../nbs/07_model.ipynb #c073
+# %% ../nbs/07_model.ipynb #c074
 def build_model(
     conf:ModelConf,              # Which model
     image_size:int=None,         # Side of the square, pixels
@@ -466,7 +466,7 @@ def freeze_unreachable(model, prompts, weights):
     for n, why in dead.items(): log.debug(f"not trained: {n}, since {why}")
     return model
 
-# %% ../nbs/07_model.ipynb #c079
+# %% ../nbs/07_model.ipynb #c080
 def resolve_model(
     cfg   # A `TrainConf`; changed in place
 ):        # The same

@@ -31,7 +31,7 @@ from .evaluate import model_of
 # %% ../nbs/10c_predict.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
 
-# %% ../nbs/10c_predict.ipynb #c006
+# %% ../nbs/10c_predict.ipynb #c007
 _fields = {'id', 'name', 'frame', 'points', 'labels', 'box', 'mask'}
 
 def _mask_of(v, where, folder, size):
@@ -88,7 +88,7 @@ def file_prompts(
     except PromptError as e: raise PromptError(f"{path}: {e}") from None
     return prompts, names
 
-# %% ../nbs/10c_predict.ipynb #c010
+# %% ../nbs/10c_predict.ipynb #c011
 def coco_prompts(
     coco:CocoVideo,       # Dataset
     vid,                  # Its video
@@ -130,7 +130,7 @@ def open_task(
     source = source or FrameSource([f.path for f in coco.frames[vid]])
     return source, *coco_prompts(coco, vid, cfg, source)
 
-# %% ../nbs/10c_predict.ipynb #c014
+# %% ../nbs/10c_predict.ipynb #c015
 def frame_masks(
     out:Tracked,        # Of the tracker
     conf:PredictConf    # Its thresholds
@@ -163,7 +163,7 @@ def frame_line(
     score = out.ious.cpu().clamp(0, 1)*out.presence.cpu().sigmoid()
     return dict(t=out.t, objects=[dict(id=o, score=round(s.item(), 4), segmentation=rle_encode(m)) for o, s, m in zip(out.obj_ids, score, masks) if m.any()])
 
-# %% ../nbs/10c_predict.ipynb #c018
+# %% ../nbs/10c_predict.ipynb #c019
 def read_lines(path):
     "The lines of annotations.jsonl, as a stream"
     with open(path, encoding='utf-8') as f:
@@ -228,7 +228,7 @@ def write_overlay(
         for a in drawn(): w.add(a)
     return folder/'overlay.mp4'
 
-# %% ../nbs/10c_predict.ipynb #c020
+# %% ../nbs/10c_predict.ipynb #c021
 class _Output:
     "A folder that predictions are written to"
     def __init__(self, folder, source, names, conf):
@@ -294,7 +294,7 @@ def track_to(
         if way=='forth' and conf.direction=='both': tracker.t = n
     return done
 
-# %% ../nbs/10c_predict.ipynb #c022
+# %% ../nbs/10c_predict.ipynb #c023
 class Prediction(NamedTuple):
     "What a prediction leaves behind"
     folder:Path

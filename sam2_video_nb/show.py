@@ -379,7 +379,7 @@ def curves(
     for ax in axs[len(series):]: ax.set_visible(False)
     return fig
 
-# %% ../nbs/02_show.ipynb #c059
+# %% ../nbs/02_show.ipynb #c060
 def bars(
     groups:dict,      # panel → {name: value, or {label: value}}; None where there is none
     xlim=(0, 1)       # Range of the values
@@ -400,7 +400,7 @@ def bars(
         if None not in labels and ax is fig.axes[0]: ax.legend(fontsize=7.5, frameon=False, ncols=len(labels), loc='lower right', bbox_to_anchor=(1, 1))
     return fig
 
-# %% ../nbs/02_show.ipynb #c063
+# %% ../nbs/02_show.ipynb #c064
 def _whole(v): return all(float(x).is_integer() for x in v)
 
 def _bins(v, most):

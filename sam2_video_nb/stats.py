@@ -16,7 +16,7 @@ from .core import *
 from .show import histograms
 from .coco import *
 
-# %% ../nbs/03b_stats.ipynb #c007
+# %% ../nbs/03b_stats.ipynb #c008
 def _video_stats(coco, vid, out, lags):
     "Add a video to the counts"
     frames, areas = coco.frames[vid], coco.areas(vid)
@@ -54,7 +54,7 @@ def stats(
     for vid in coco.videos: _video_stats(coco, vid, out, lags)
     return out
 
-# %% ../nbs/03b_stats.ipynb #c008
+# %% ../nbs/03b_stats.ipynb #c009
 def _n(n, what, many=None): return f"{n:,} {what if n==1 else many or what+'s'}"
 
 def stats_table(
@@ -78,7 +78,7 @@ def show_stats(
     return histograms({'objects a frame': list(Counter(s['objects_per_frame']).elements()), 'size, % of the picture': [100*v for v in s['sizes']], 'labels in view': s['visible_runs'],
         'labels away, then back': s['gaps'], 'overlap with itself, next label': s['overlap'][min(s['overlap'])], 'frames a video': s['lengths']})
 
-# %% ../nbs/03b_stats.ipynb #c013
+# %% ../nbs/03b_stats.ipynb #c014
 def recommend(
     s:dict  # From `stats`
 )->dict:    # Setting → (value, why)
@@ -117,7 +117,7 @@ def recommendation(
     w = max(len(f'{k}={v}') for k, (v, _) in r.items())
     return '\n'.join(f"{f'{k}={v}':{w}}  {why}" for k, (v, why) in r.items())
 
-# %% ../nbs/03b_stats.ipynb #c017
+# %% ../nbs/03b_stats.ipynb #c018
 def _deal(
     counts:dict,   # Group → {category: objects}
     shares:dict,   # Part → share of the whole

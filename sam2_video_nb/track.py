@@ -21,7 +21,7 @@ from .prompts import PromptPolicy, scale_prompt
 from .model import SAM2VideoModel, Group, MemoryBank, encode, frame_candidates, frame_step, group_step
 from .metrics import *
 
-# %% ../nbs/10_track.ipynb #c005
+# %% ../nbs/10_track.ipynb #c006
 def check_prompts(
     prompts:dict,       # Object → (frame, `Prompt` in pixels of the video)
     size,               # (H,W) of the video
@@ -42,7 +42,7 @@ def check_prompts(
             for x, y in p.pts.tolist():
                 if not (0<=x<=W and 0<=y<=H): raise PromptError(f"{where}: point ({x:g},{y:g}) is outside the picture of {W}x{H} (width x height)")
 
-# %% ../nbs/10_track.ipynb #c008
+# %% ../nbs/10_track.ipynb #c009
 class Window(Group):
     "The official memory: the last frames, whatever they are worth"
     alone = False      # may objects share it
@@ -69,7 +69,7 @@ def trusted(fo:FrameOut, conf:PredictConf)->bool:
     "Is this frame of one object worth remembering"
     return fo.presence.item() > 0 and fo.ious[0, fo.best[0]].item() >= conf.trust_iou
 
-# %% ../nbs/10_track.ipynb #c011
+# %% ../nbs/10_track.ipynb #c012
 class Quality(Window):
     "One object; only frames that the model trusts are remembered"
     alone = True
@@ -106,7 +106,7 @@ def _grown(bank, t, memory, near):
 
 memories = dict(window=Window, quality=Quality, tree=Tree)
 
-# %% ../nbs/10_track.ipynb #c013
+# %% ../nbs/10_track.ipynb #c014
 class Tracked(NamedTuple):
     "What the tracker says on one frame"
     t:int             # Frame
@@ -132,7 +132,7 @@ def _tracked(t, size, groups, outs, S):
     return Tracked(t, sum([g.rows for g in groups], []), cat(lambda o: o.low_res), cat(lambda o: o.presence)[:,0], size,
                    cat(lambda o: best(o.mask_logits, o)[:,None]), cat(lambda o: best(o.ious, o)))
 
-# %% ../nbs/10_track.ipynb #c014
+# %% ../nbs/10_track.ipynb #c015
 class Tracker:
     "SAM 2's memory of one video; frames come one at a time, in order"
     def __init__(self,
@@ -173,7 +173,7 @@ class Tracker:
         outs = [step(g, None) for g in live] + [step(g, [scale_prompt(prompts[o], self.size, model.image_size) for o in g.rows]) for g in new]
         return _tracked(t, self.size, live+new, outs, model.image_size)
 
-# %% ../nbs/10_track.ipynb #c016
+# %% ../nbs/10_track.ipynb #c017
 @patch
 def turn(self:Tracker)->Tracker:
     "The tracker that goes back from each object's prompt, with what came right after it in memory"
@@ -207,7 +207,7 @@ def load(self:Tracker, state:dict)->Tracker:
         self.groups[-1].paths = [bank(b) for b in d['banks']]
     return self
 
-# %% ../nbs/10_track.ipynb #c018
+# %% ../nbs/10_track.ipynb #c019
 def as_picture(
     frame   # PIL, (H,W,3) uint8 array, path, or a normalised tensor (3,S,S), which is left as it is
 ):          # PIL RGB, or the tensor
@@ -267,7 +267,7 @@ def _pass(model, numbered, prompts, size, num_frames, progress, how):
     if max(joins) >= n: raise PromptError(f"the video has {n} frames, a prompt is on frame {max(joins)}")
     return tracker
 
-# %% ../nbs/10_track.ipynb #c043
+# %% ../nbs/10_track.ipynb #c044
 def truth_prompts(
     coco:CocoVideo,        # Dataset
     vid,                   # Video
@@ -281,7 +281,7 @@ def truth_prompts(
         if seen: out[obj] = (seen[0], policy(coco.masks(vid, seen[0], [n])[0], generator(seed, vid, obj)))
     return out
 
-# %% ../nbs/10_track.ipynb #c046
+# %% ../nbs/10_track.ipynb #c047
 def with_truth(
     model, coco, vid, prompts, conf=None, predictor_memory=True  # As for `score_video`
 ):

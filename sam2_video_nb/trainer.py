@@ -37,7 +37,7 @@ from .report import write_report
 # %% ../nbs/11_trainer.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
 
-# %% ../nbs/11_trainer.ipynb #c006
+# %% ../nbs/11_trainer.ipynb #c007
 def resolve(
     cfg:TrainConf   # Left as it is
 )->TrainConf:       # A copy without empty values that matter
@@ -56,7 +56,7 @@ def resolve(
         raise ConfigError("data.video_clip_length=1: a clip of one frame has no memory to train: give 2 or more")
     return cfg
 
-# %% ../nbs/11_trainer.ipynb #c012
+# %% ../nbs/11_trainer.ipynb #c013
 class VideoData(pl.LightningDataModule):
     "Clips to train on, video names to validate on"
     def __init__(self, cfg, train:CocoVideo, val:CocoVideo=None):
@@ -72,7 +72,7 @@ class VideoData(pl.LightningDataModule):
         if self.val_coco is None: return []
         return DataLoader(self.val_coco.videos[:self.cfg.eval.max_videos], batch_size=None)
 
-# %% ../nbs/11_trainer.ipynb #c015
+# %% ../nbs/11_trainer.ipynb #c016
 def _depth(name, n_blocks):
     "How many blocks of the backbone lie above this parameter (0 for all that is not backbone)"
     if not name.startswith('image_encoder.trunk.'): return 0
@@ -114,7 +114,7 @@ def make_optimizer(
     try: return cls([{k: v for k, v in g.items() if k!='names'} for g in groups], lr=conf.lr, **more)
     except Exception as e: raise ConfigError(f"optimizer {conf.name}: {e}: see optimizer.betas, eps and extra") from None
 
-# %% ../nbs/11_trainer.ipynb #c018
+# %% ../nbs/11_trainer.ipynb #c019
 def lr_factor(
     step:int,              # Optimizer steps done
     conf:SchedulerConf,    # Shape and warm-up
@@ -129,7 +129,7 @@ def lr_factor(
     x, low = min(1., (step-warm)/max(1, T-warm)), conf.eta_min/lr if lr else 0.
     return {'constant': 1., 'linear': 1-(1-low)*x, 'cosine': low+(1-low)*(1+math.cos(math.pi*x))/2}[conf.type]
 
-# %% ../nbs/11_trainer.ipynb #c022
+# %% ../nbs/11_trainer.ipynb #c023
 class VideoModule(pl.LightningModule):
     "SAM2VideoModel, loss, optimizer and validation by tracking"
     def __init__(self, cfg:TrainConf, model=None):
@@ -177,7 +177,7 @@ class VideoModule(pl.LightningModule):
         start=self.cfg.model.checkpoint_path, seed=self.cfg.seed)
     def on_load_checkpoint(self, ckpt): self.before = ckpt.get('sam2_video_nb', {}).get('before')
 
-# %% ../nbs/11_trainer.ipynb #c023
+# %% ../nbs/11_trainer.ipynb #c024
 def _not_finite(losses, batch):
     bad = [k for k, v in losses.items() if not v.isfinite()]
     return ModelError(f"the loss is not finite ({', '.join(bad)}) on video {batch.video_ids}, frames {batch.frame_ids}: lower optimizer.lr, or train with trainer.precision=32-true")
@@ -193,7 +193,7 @@ def _gather(scores):
     torch.distributed.all_gather_object(parts, scores)
     return list({(s.video, s.obj): s for p in parts for s in p}.values())   # a sampler may repeat a video to fill up
 
-# %% ../nbs/11_trainer.ipynb #c025
+# %% ../nbs/11_trainer.ipynb #c026
 class SwanLabLogger(pl.loggers.Logger):
     "Numbers of a Lightning run to SwanLab"
     def __init__(self, swanlab, **kw):   # the package, and arguments of its `init`
@@ -215,7 +215,7 @@ class SwanLabLogger(pl.loggers.Logger):
     def close(self):
         if self._run is not None: self.swanlab.finish(); self._run = None
 
-# %% ../nbs/11_trainer.ipynb #c026
+# %% ../nbs/11_trainer.ipynb #c027
 def make_loggers(
     conf:LoggerConf,   # Which one beside the CSV
     run:Path           # Run folder
@@ -272,7 +272,7 @@ def log_gif(
         with Image.open(path) as im: frames = [np.array(f.convert('RGB')) for f in ImageSequence.Iterator(im)]
         logger.experiment.add_image(key, np.concatenate(frames[::max(1, len(frames)//4)][:4], 0), step, dataformats='HWC')
 
-# %% ../nbs/11_trainer.ipynb #c031
+# %% ../nbs/11_trainer.ipynb #c032
 def batch_clip(
     batch:ClipBatch,   # On any device
     b:int=0            # Which of its clips
@@ -325,7 +325,7 @@ class Gifs(Callback):
         clip, pred = video_clip(trainer.datamodule.val_coco, vid, pl_module.model, pl_module.val_policy, self.cfg.max_length*self.cfg.stride, pl_module.cfg.seed, pl_module.cfg.predict)
         self._write(trainer, 'val', clip, pred)
 
-# %% ../nbs/11_trainer.ipynb #c034
+# %% ../nbs/11_trainer.ipynb #c035
 class Live(Callback):
     "Says how the run goes, and does what it is asked"
     def __init__(self, status:Status, run, gifs=None): self.status, self.run, self.gifs, self.stop, self.begun = status, run, gifs, False, None
@@ -365,7 +365,7 @@ class Live(Callback):
             if self.status.now['state']=='paused': self.status.update(memory=memory_used()); time.sleep(.2)
             wishes = asked(self.run)
 
-# %% ../nbs/11_trainer.ipynb #c036
+# %% ../nbs/11_trainer.ipynb #c037
 def write_results(
     run:Path,      # Run folder
     metrics:dict   # What metrics.json shall hold
@@ -379,7 +379,7 @@ def write_results(
     if series:
         with written_whole(run/'curves.png') as p: curves(dict(list(series.items())[:6])).savefig(p, dpi=110)
 
-# %% ../nbs/11_trainer.ipynb #c038
+# %% ../nbs/11_trainer.ipynb #c039
 class KeepOnStop(Callback):
     "A stop from the keyboard keeps what was reached"
     def __init__(self, run): self.run = run
@@ -413,7 +413,7 @@ def make_trainer(
     try: return pl.Trainer(logger=loggers, callbacks=cbs, default_root_dir=run, **args)
     except Exception as e: raise ConfigError(f"trainer: {str(e).splitlines()[0]}") from None
 
-# %% ../nbs/11_trainer.ipynb #c041
+# %% ../nbs/11_trainer.ipynb #c042
 def _n(n, what): return f"{n} {what}{'' if n==1 else 's'}"
 
 class Run(NamedTuple):
@@ -450,7 +450,7 @@ def train(
         raise
     finally: os.environ.pop('SAM2_VIDEO_NB_RUN', None)
 
-# %% ../nbs/11_trainer.ipynb #c043
+# %% ../nbs/11_trainer.ipynb #c044
 def _train(cfg, run, status=None):
     "`train`, once there is a run folder"
     pl.seed_everything(cfg.seed, verbose=False)
@@ -487,7 +487,7 @@ def _baseline(trainer, module, dm):
             with written_whole(file) as p: p.write_text(json.dumps(module.before), encoding='utf-8')
     log.info(f"held-out J&F before training: {module.before['JF'] or 0:.3f}")
 
-# %% ../nbs/11_trainer.ipynb #c045
+# %% ../nbs/11_trainer.ipynb #c046
 def _fit(trainer, module, dm, ckpt):
     "Fit; a stop from the keyboard comes back here, since Lightning would leave the process"
     handler = signal.getsignal(signal.SIGINT)
@@ -509,7 +509,7 @@ def _resume(cfg, module):
     if about['image_size']!=cfg.data.image_size: raise ConfigError(f"resume={cfg.resume} was trained at {about['image_size']} px, data.image_size is {cfg.data.image_size}")
     return cfg.resume
 
-# %% ../nbs/11_trainer.ipynb #c047
+# %% ../nbs/11_trainer.ipynb #c048
 def _finish(cfg, run, trainer, module):
     "Measure what was not measured yet, keep the last and the best weights, write the results"
     has_val, files = trainer.datamodule.val_coco is not None, not cfg.trainer.fast_dev_run
@@ -552,7 +552,7 @@ def _best(at, old, last, trainer):
         new = before
     return new
 
-# %% ../nbs/11_trainer.ipynb #c048
+# %% ../nbs/11_trainer.ipynb #c049
 @contextmanager
 def _quiet(cfg):
     "Lightning's own remarks only where they were asked for"

@@ -15,7 +15,7 @@ from PIL import Image
 from fastcore.basics import patch
 from .core import DataError, read_image
 
-# %% ../nbs/03c_video.ipynb #c005
+# %% ../nbs/03c_video.ipynb #c006
 picture_types = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 
 def by_number(path):
@@ -58,7 +58,7 @@ class FrameSource:
         for i in range(start, stop, step): yield self[i]
     def __iter__(self): return self.range(0, len(self))
 
-# %% ../nbs/03c_video.ipynb #c009
+# %% ../nbs/03c_video.ipynb #c010
 def need_av():
     "PyAV, or a line that says how to get it"
     try: import av
@@ -93,7 +93,7 @@ class VideoWriter:
         for p in self.stream.encode(): self.out.mux(p)
         self.out.close()
 
-# %% ../nbs/03c_video.ipynb #c012
+# %% ../nbs/03c_video.ipynb #c013
 class VideoFile(FrameSource):
     "Frames of a video file"
     stretch = 32     # frames held while going backward

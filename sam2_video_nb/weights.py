@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from .core import ModelError, written_whole
 
-# %% ../nbs/06b_weights.ipynb #c005
+# %% ../nbs/06b_weights.ipynb #c006
 known_sizes = {(24,7): 'nano', (96,12): 'tiny', (96,16): 'small', (112,24): 'base_plus', (144,48): 'large'}
 
 def size_of(
@@ -25,7 +25,7 @@ def size_of(
     blocks = {m[1] for k in shapes if (m := re.match(r'image_encoder\.trunk\.blocks\.(\d+)\.', k))}
     return None if first is None else known_sizes.get((tuple(getattr(first, 'shape', first))[0], len(blocks)))
 
-# %% ../nbs/06b_weights.ipynb #c010
+# %% ../nbs/06b_weights.ipynb #c011
 def _read_torch(path):
     "(weights, about) of a .pt or .ckpt"
     try: d = torch.load(path, map_location='cpu', weights_only=True)
@@ -54,7 +54,7 @@ def write_weights(
     with written_whole(path) as p: save_file({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}, p, dict(format='pt', sam2_video_nb=json.dumps(about)))
     return Path(path)
 
-# %% ../nbs/06b_weights.ipynb #c016
+# %% ../nbs/06b_weights.ipynb #c017
 def weights_hash(
     weights:dict  # Names to tensors
 )->str:           # 16 hexadecimal digits
@@ -83,7 +83,7 @@ def write_delta(
     "Write what changed"
     return write_weights(path, changed(weights, base), dict(about or {}, base=str(base_path), base_hash=weights_hash(base)))
 
-# %% ../nbs/06b_weights.ipynb #c020
+# %% ../nbs/06b_weights.ipynb #c021
 def hub_file(
     path:str,   # hub, or hub:owner/name
     name:str    # Size: tiny, small, base_plus, large
@@ -105,7 +105,7 @@ def from_hub(path:str, name:str=None)->str:
     try: return hf_hub_download(repo, file)
     except Exception as e: raise ModelError(f"{file} could not be had from {repo} ({type(e).__name__}: {' '.join(str(e).split())[:100]}): {instead}") from None
 
-# %% ../nbs/06b_weights.ipynb #c024
+# %% ../nbs/06b_weights.ipynb #c025
 def read_checkpoint(
     path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for where it was, then beside the delta), hub or hub:owner/name
     name=None,  # Size, for hub
@@ -129,7 +129,7 @@ def read_weights(path, name=None, base=None)->dict:
     "The weights alone"
     return read_checkpoint(path, name, base)[0]
 
-# %% ../nbs/06b_weights.ipynb #c030
+# %% ../nbs/06b_weights.ipynb #c031
 def difference(
     have:dict, got:dict  # Names to shapes, of the model and of the weights
 )->str:                  # Empty: they fit
