@@ -58,7 +58,7 @@ class Tab:
         self.page, self.address, self.front, self.out, self.errors = b.new_page(viewport=dict(width=1280, height=1500)), address, front, out, errors
         self.page.on('console', lambda m: self.heard(m.text) if m.type=='error' else None)
         self.page.on('pageerror', lambda e: self.heard(str(e)))
-    known = ('Failed to load resource', 'favicon', 'shared module', 'filebrowser:open-path', 'ResizeObserver loop', '403', '404')    # the front ends' own
+    known = ('Failed to load resource', "reading 'schema'", 'favicon', 'shared module', 'filebrowser:open-path', 'ResizeObserver loop', '403', '404')    # the front ends' own
     def heard(self, text):
         if not any(k in text for k in self.known): self.errors.append(text[:300])
     def run_all(self, name, seconds=120):
@@ -94,3 +94,237 @@ def pixels(f):
 def colour_count(f, col):
     "How many pixels of the canvas have exactly this colour (borders of masks do)"
     return f.locator('canvas.stage').evaluate("(c, [r, g, b]) => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0; for (let i = 0; i < d.length; i += 4) n += d[i] === r && d[i+1] === g && d[i+2] === b; return n }", list(col))
+
+def soon(f, what, seconds=5):
+    "Wait until something that is looked at from here holds"
+    end = time.time()+seconds
+    while not f():
+        assert time.time()<end, f'{what}: not within {seconds} s'
+        time.sleep(.05)
+
+# What the notebooks of these tests hold. They use the installed package, as a user's would.
+browse_cells = ["""import json, tempfile
+from pathlib import Path
+import numpy as np
+from sam2_video_nb.config import *
+from sam2_video_nb.core import rle_encode
+from sam2_video_nb.synth import write_synth
+from sam2_video_nb.widgets import browse
+train, val = write_synth('data', videos=4, frames=12, size=128)
+d = json.loads(Path(train).read_text())
+d['annotations'][40]['segmentation'] = rle_encode(np.zeros((128,128)))       # a problem for `check` to find
+Path('data/bad.json').write_text(json.dumps(d))
+browse('data/bad.json', prompts=PromptConf(prompt_type='box'))""", "browse('nowhere.json')"]
+
+compare_cells = ["""from sam2_video_nb.model import SAM2VideoModel, build_sam2, livelier
+from sam2_video_nb.synth import write_synth
+from sam2_video_nb.widgets import compare
+train, val = write_synth('data', videos=4, frames=12, size=128)
+compare(SAM2VideoModel(build_sam2('nano', 128, 0)), SAM2VideoModel(livelier(build_sam2('nano', 128, 0))), train)"""]
+
+annotate_cells = ["""from sam2_video_nb.annotator import annotate
+from sam2_video_nb.coco import CocoVideo
+from sam2_video_nb.model import SAM2VideoModel, build_sam2, livelier
+from sam2_video_nb.synth import write_synth
+train, val = write_synth('data', videos=4, frames=12, size=128)
+coco = CocoVideo(train)
+panel = annotate((coco, coco.videos[0]), SAM2VideoModel(livelier(build_sam2('nano', 128))), 'mine.json')
+panel"""]
+
+live_cells = ["""from sam2_video_nb.config import load_cfg
+from sam2_video_nb.live import train, watch
+cfg = load_cfg(['data.synth_videos=4', 'data.synth_frames=6', 'data.image_size=64', 'data.video_clip_length=3', 'trainer.max_epochs=500', 'trainer.check_val_every_n_epoch=500', 'trainer.log_every_n_steps=2', 'trainer.accelerator=cpu'])
+run = train(cfg, live=True)
+run""", "watch('nowhere')", "2+2"]
+
+def test_browse(tab, folder):
+    "Frames and masks are in the browser: playing, dragging, toggling and the timeline ask no kernel"
+    notebook(folder/'browse.ipynb', browse_cells)
+    tab.run_all('browse.ipynb')
+    f, page = film(tab), tab.page
+    tab.shot('browse')
+    orange = (230, 159, 0)
+    assert (n := colour_count(f, orange)) > 20, 'the first object has no border in its colour'
+    f.press('1'); tab.until("() => document.querySelector('.film .chip').ariaPressed === 'false'", 'object 1 is off')
+    soon(lambda: colour_count(f, orange)==0, 'an object that is off is not seen')
+    f.press('1'); soon(lambda: colour_count(f, orange)==n, 'on again, it looks as before')
+    f.locator('.chip', has_text='all star').first.click(); soon(lambda: colour_count(f, orange)==0, 'a category is off')
+    f.press('0'); f.press('0'); page.wait_for_timeout(300)
+    full = pixels(f); f.locator('input.opacity').fill('0'); soon(lambda: pixels(f)!=full, 'opacity changes the picture'); f.locator('input.opacity').fill('50')
+    for key, at in (('ArrowRight', 1), ('Shift+ArrowRight', 11), ('Home', 0), ('End', 11)):
+        f.press(key); tab.until("t => +document.querySelector('.film').dataset.frame === t", f'{key} goes to frame {at}', 5, at)
+    f.locator('input.frame').fill('3'); tab.until("() => +document.querySelector('.film').dataset.frame === 3", 'the slider goes to its frame', 5)
+    box = f.locator('canvas.timeline').bounding_box()
+    page.mouse.click(box['x']+box['width']*7.5/12, box['y']+3); tab.until("() => +document.querySelector('.film').dataset.frame === 7", 'the timeline goes to its frame', 5)
+    f.locator('input.speed').fill('30'); f.press('Home')
+    f.locator('button.play').click(); before = int(f.get_attribute('data-paints')); page.wait_for_timeout(1500); seen = int(f.get_attribute('data-paints'))-before
+    f.locator('button.play').click(); assert seen > 12, f'only {seen} frames in a second and a half'
+    f.locator('summary').click(); f.locator('.problems button').first.click(); tab.until("() => !document.querySelector('.film .said').classList.contains('error')", 'no error', 5)
+    f.locator('select').select_option('1'); tab.until("() => document.querySelector('.film select').value === '1'", 'the next video', 20); film(tab)
+    page.locator('[title="next video"]').first.click(); tab.until("() => document.querySelector('.film select').value === '2'", 'the one after', 20); film(tab)
+    assert page.get_by_role('alert').filter(has_text='no such file').count(), 'a file that is not there has no notice'
+    tab.shot('browse_after')
+
+def test_compare(tab, folder):
+    "Four panes, curves, worst frames"
+    notebook(folder/'compare.ipynb', compare_cells)
+    tab.run_all('compare.ipynb')
+    f = film(tab)
+    assert f.locator('canvas.stage').evaluate("c => c.width") > 4*128, 'not four panes'
+    labels = f.locator('select option').all_inner_texts()
+    js = [float(l.split()[-1]) for l in labels]; assert js==sorted(js), f'not the worst first: {labels}'
+    was = f.get_attribute('data-frame'); f.get_by_role('button', name='next worst frame').click(); tab.page.wait_for_timeout(300); assert f.get_attribute('data-frame')!=was
+    tab.shot('compare')
+
+def click(tab, f, x, y, **kw):
+    "Click at a share of the picture; wait for the mask"
+    box, n = f.locator('canvas.stage').bounding_box(), int(f.get_attribute('data-masks') or 0)
+    if kw.get('shift'): tab.page.keyboard.down('Shift')
+    tab.page.mouse.click(box['x']+box['width']*x, box['y']+box['height']*y, button=kw.get('button', 'left'))
+    if kw.get('shift'): tab.page.keyboard.up('Shift')
+    tab.until("n => +document.querySelector('.film').dataset.masks > n", 'the mask comes back', 20, n)
+    return float(f.evaluate("e => e.dataset.answered - e.dataset.clicked"))
+
+def test_annotate(tab, folder):
+    "Click, correct, track, confirm, save"
+    (folder/'mine.json').unlink(missing_ok=True)
+    notebook(folder/'annotate.ipynb', annotate_cells)
+    tab.run_all('annotate.ipynb')
+    f, page = film(tab), tab.page
+    said = lambda: f.locator('.said').inner_text()
+    press = lambda name: page.get_by_role('button', name=name, exact=True).click()
+    press('Track'); tab.until("() => /click on an object first/.test(document.querySelector('.film .said').textContent)", 'a readable message')
+    empty = pixels(f)
+    click(tab, f, .2, .3); soon(lambda: pixels(f)!=empty, 'a mask after a click'); page.wait_for_timeout(500); one = pixels(f)
+    click(tab, f, .9, .9, shift=True); click(tab, f, .1, .9, button='right')
+    assert f.locator('.chip').count()==1
+    press('Undo'); page.wait_for_timeout(500); press('Undo'); soon(lambda: pixels(f)==one, 'undo gives back what was there')
+    name = page.get_by_placeholder('name', exact=True); name.fill('disc'); name.press('Tab'); press('Add object'); tab.until("() => document.querySelectorAll('.film .chip').length >= 2", 'a second object')
+    box = f.locator('canvas.stage').bounding_box(); n = int(f.get_attribute('data-masks'))
+    page.mouse.move(box['x']+40, box['y']+50); page.mouse.down(); page.mouse.move(box['x']+200, box['y']+220, steps=8); tab.shot('annotate_drag'); page.mouse.up()
+    tab.until("n => +document.querySelector('.film').dataset.masks > n", 'the mask of a box', 20, n)
+    press('Track'); tab.until("() => /tracked/.test(document.querySelector('.film .said').textContent)", 'tracked', 60)
+    tab.shot('annotate')
+    f.press('End'); tab.until("() => +document.querySelector('.film').dataset.frame === 11", 'the last frame', 5); page.wait_for_timeout(400)
+    f.press('Home'); [f.press('ArrowRight') for _ in range(6)]; page.wait_for_timeout(500)
+    click(tab, f, .5, .5); press('Track'); page.wait_for_timeout(200); press('Stop')
+    tab.until("() => /tracked|stopped/.test(document.querySelector('.film .said').textContent)", 'stopped or done', 60); page.wait_for_timeout(500)
+    press('Track'); page.wait_for_timeout(300); tab.until("() => /tracked|all is/.test(document.querySelector('.film .said').textContent)", 'tracked to the end', 60)
+    press('Confirm all'); tab.until("() => /12 of 12 frames confirmed/.test(document.querySelector('.film .said').textContent)", 'confirmed')
+    press('Save'); tab.until("() => /12 annotated frames/.test(document.querySelector('.film .said').textContent)", 'saved')
+    page.get_by_text('by numbers').click(); page.get_by_label('x', exact=True).fill('500'); page.get_by_label('x', exact=True).press('Tab'); press('Click +')
+    tab.until("() => /outside the picture/.test(document.querySelector('.film .said').textContent) && document.querySelector('.film .said').classList.contains('error')", 'a click outside is refused in words')
+    tab.shot('annotate_saved')
+    from sam2_video_nb.coco import check
+    report = check(folder/'mine.json', check_files=True, progress=False)
+    assert report.ok and report.n_annotations, str(report)
+
+def test_live(tab, folder):
+    "Train, pause, go on, a GIF, stop: by buttons, while the kernel is free"
+    notebook(folder/'live.ipynb', live_cells)
+    tab.run_all('live.ipynb')
+    page = tab.page
+    press = lambda name: page.get_by_role('button', name=name, exact=True).click()
+    state = lambda what, s=60: tab.until("w => new RegExp(w).test(document.querySelector('[role=status] table')?.textContent || '')", what, s, what)
+    assert page.get_by_role('alert').filter(has_text='no such run folder').count()
+    state('training'); state(r'step\s*([5-9]|\d\d)')
+    press('pause'); state('paused'); press('GIF now'); tab.until("() => [...document.images].some(i => i.src.startsWith('blob:') && i.naturalWidth > 100 && i.closest('.widget-image, .jupyter-widgets'))", 'a GIF', 40)
+    press('resume'); state('training'); page.wait_for_timeout(1500); tab.shot('live')
+    press('stop'); state('finished', 90); tab.shot('live_finished')
+    run, = [p.parent for p in (folder/'outputs').glob('*/*/report.html')]
+    assert (run/'checkpoints'/'best.ckpt').is_file()
+    return run
+
+def visit(b, address, out, name, errors, width=1280, height=900, full=True):
+    "Open a page that may load nothing from elsewhere; what it shows is looked at for what is broken"
+    page, asked = b.new_page(viewport=dict(width=width, height=height)), []
+    page.on('request', lambda r: asked.append(r.url) if not r.url.startswith(('file:', 'data:', 'blob:', 'http://127.0.0.1')) else None)
+    page.on('requestfailed', lambda r: errors.append(f'{name}: {r.url[:200]} did not load'))
+    page.on('response', lambda r: errors.append(f'{name}: {r.status} for {r.url[:200]}') if r.status>=400 else None)
+    page.on('pageerror', lambda e: errors.append(f'{name}: {str(e)[:200]}'))
+    page.on('console', lambda m: errors.append(f'{name}: {m.text[:200]}') if m.type=='error' else None)
+    page.goto(address); page.wait_for_load_state('load')
+    errors += [f'{name}: asks for {u}' for u in asked]
+    lost = page.evaluate("() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.alt || i.src.slice(0, 80))")
+    wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    errors += [f'{name}: a picture that is not there: {a}' for a in lost]
+    if wide > 1: errors.append(f'{name}: {wide} px too wide for a screen of {width}')
+    page.screenshot(path=str(out/f'{name}.png'), full_page=full and page.evaluate("() => document.documentElement.scrollHeight") < 12000)
+    return page
+
+def test_report(b, run, out):
+    "The page of a run, as a file"
+    errors = []
+    for name, width in (('report', 1100), ('report_phone', 390)):
+        page = visit(b, (run/'report.html').as_uri(), out, name, errors, width)
+        assert 'J&F' in page.inner_text('body') and page.locator('img').count() >= 2, 'the report has no figures'
+        page.close()
+    assert not errors, '\n'.join(errors)
+
+@contextlib.contextmanager
+def served(folder):
+    "A folder on a free port"
+    import functools, http.server, threading
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *a): pass
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try: yield f'http://127.0.0.1:{server.server_port}'
+    finally: server.shutdown()
+
+def test_site(b, out):
+    "Every page, on a desk and on a phone; search; a slider that needs no kernel"
+    docs, errors = root/'_docs', []
+    pages = sorted(p.relative_to(docs).as_posix() for p in docs.rglob('*.html') if 'site_libs' not in p.parts)
+    assert len(pages) > 30, f'only {len(pages)} pages: build the site first'
+    with served(docs) as at:
+        for p in pages:
+            for kind, width in (('desk', 1280), ('phone', 390)):
+                visit(b, f'{at}/{p}', out, f"site_{kind}_{p.replace('/', '_').removesuffix('.html')}", errors, width).close()
+        page = visit(b, f'{at}/widgets.html', out, 'site_slider', errors)
+        s = page.locator('.slides').first; s.scroll_into_view_if_needed()
+        look = lambda: s.locator('div[role=img]').evaluate("e => e.style.backgroundPosition")
+        was = look(); s.locator('input').fill('5'); assert look()!=was, 'the slider does nothing'
+        page.close()
+        page = visit(b, f'{at}/index.html', out, 'site_search', errors)
+        box = page.locator('.smalldocs-search input, input[type=search], #quarto-search input').first
+        if not box.is_visible(): page.locator('.smalldocs-search button, #quarto-search button, .smalldocs-search').first.click()
+        box.fill('object pointer'); page.wait_for_timeout(800); page.screenshot(path=str(out/'site_search.png'))
+        assert page.locator('a[href*="model.html"], a[href*="track.html"], a[href*="annotate.html"]').filter(has_text='ointer').count() or 'pointer' in page.inner_text('body').lower(), 'search finds nothing'
+        page.close()
+    assert not errors, '\n'.join(errors[:30])
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--out', type=Path, default=root/'.ci'/'screenshots', help="folder for screenshots")
+    p.add_argument('--front', choices=['lab', 'notebook'], action='append', help="front end; both if not given")
+    p.add_argument('--only', action='append', help="browse, compare, annotate, live, report or site")
+    a = p.parse_args()
+    a.out.mkdir(parents=True, exist_ok=True)
+    bad, run = 0, None
+    def go(name, f, *args):
+        nonlocal bad
+        start = time.time()
+        try: r = f(*args); print(f'{name}: passed ({time.time()-start:.0f} s)', flush=True); return r
+        except Exception as e: bad += 1; print(f'{name}: FAILED\n{traceback.format_exc()[-2500:]}', flush=True)
+    wanted = lambda k: not a.only or k in a.only
+    with browser() as b:
+        for front in a.front or ['lab', 'notebook']:
+            for name, test in dict(browse=test_browse, compare=test_compare, annotate=test_annotate, live=test_live).items():
+                if not wanted(name): continue
+                folder, errors = Path(tempfile.mkdtemp()), []
+                def one():
+                    with jupyter(folder) as at:
+                        tab = Tab(b, at, front, a.out, errors)
+                        try:
+                            r = test(tab, folder)
+                            assert not errors, 'the console says: ' + '\n'.join(errors)
+                            return r
+                        except Exception: tab.shot(f'{name}_failed'); raise
+                        finally: tab.page.close()
+                run = go(f'{front}: {name}', one) or run
+        if wanted('report') and run: go('report', test_report, b, run, a.out)
+        if wanted('site'): go('site', test_site, b, a.out)
+    sys.exit(bool(bad))
+
+if __name__=='__main__': main()

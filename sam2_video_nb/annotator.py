@@ -24,10 +24,11 @@ class Canvas(Player):
     def __init__(self,
         ann:Annotation,   # What is clicked on
         heard,            # Called with 'point' or 'box', the frame, and numbers
-        size:int=512      # Longer side in the browser, pixels
+        size:int=512,     # Longer side in the browser, pixels
+        said=''           # The line under the picture, to begin with
     ):
-        self.ann, self.heard, self.hw, self.found = ann, heard, shown_size(ann.size, size), {}
-        super().__init__(self._film(), clickable=True, done=sorted(ann.confirmed))
+        self.ann, self.heard, self.hw, self.found, self.said = ann, heard, shown_size(ann.size, size), {}, said
+        super().__init__(self._film(), clickable=True, done=sorted(ann.confirmed), said=said)
 
     def _found(self, o, t):
         "Visible, absent or unknown; remembered, since a film has many frames"
@@ -75,7 +76,7 @@ class Annotator(W.VBox):
         backward:bool=True # Track before the first prompt as well
     ):
         self.ann, self.thread = ann, None
-        self.canvas = Canvas(ann, self.heard, size)
+        self.canvas = Canvas(ann, self.heard, size, f'{len(ann.confirmed)} frames were confirmed before' if ann.targets else 'click on an object (shift or the right button: beside it), or drag a box around it')
         small = lambda w: W.Layout(width=w)
         self.which = W.Dropdown(description='object', style=dict(description_width='initial'), layout=small('200px'))
         self.name = W.Text('object', placeholder='name', layout=small('130px'), continuous_update=False)
@@ -95,7 +96,6 @@ class Annotator(W.VBox):
         rows = [W.HBox(row, layout=W.Layout(flex_flow='row wrap')) for row in ([self.which, self.name, b['Add object'], b['Remove'], b['Undo']], [b['Track'], b['Stop'], self.both, self.bar], [b['Confirm frame'], b['Confirm all'], self.out, b['Save']])]
         super().__init__([rows[0], self.canvas, *rows[1:], by_numbers])
         self._list()
-        self.say('click on an object (shift or the right button: beside it), or drag a box around it' if not ann.targets else f'{len(ann.confirmed)} frames were confirmed before')
 
     def _repr_mimebundle_(self, **kw): return dict(super()._repr_mimebundle_(**kw), **{k: v for k, v in self.canvas._repr_mimebundle_()[0].items() if k.startswith('text/')})
     def say(self, text, error=False): self.canvas.say(text, error)

@@ -285,7 +285,7 @@ function view({ model, el }) {
   }
   const moved = () => { if (a && model.get('frame') !== t) { stop0(); seek(model.get('frame'), true) } }
   model.on('msg:custom', heard); model.on('change:about', open); model.on('change:frame', moved)
-  const resized = new ResizeObserver(() => a && paintTimeline(line, a, t, off)); resized.observe(root)
+  const resized = new ResizeObserver(() => draw()); resized.observe(root)
   open()
   return () => { gone = true; stop0(); clearTimeout(late); resized.disconnect(); model.off('msg:custom', heard); model.off('change:about', open); model.off('change:frame', moved) }
 }

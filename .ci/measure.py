@@ -1,0 +1,77 @@
+"""Measures what the widgets promise, in a real browser: scrubbing and playing, and from a click to its mask.
+
+    python .ci/measure.py [--notebooks]     with --notebooks also the seconds that each notebook takes from top to bottom
+
+Figures are printed as rows of a table; nothing is asserted, since machines differ.
+"""
+import argparse, statistics, sys, tempfile, time
+from pathlib import Path
+from browser import Tab, browser, click, film, jupyter, notebook, root
+
+cells = ["""from sam2_video_nb.synth import write_synth
+from sam2_video_nb.widgets import browse
+train, val = write_synth('data', videos=2, frames=60, size=512)
+browse(train)""", """from sam2_video_nb.annotator import annotate
+from sam2_video_nb.coco import CocoVideo
+from sam2_video_nb.model import SAM2VideoModel, build_sam2, livelier
+from sam2_video_nb.synth import write_synth
+train, val = write_synth('small', videos=2, frames=20, size=128)
+coco = CocoVideo(train)
+annotate((coco, coco.videos[0]), SAM2VideoModel(livelier(build_sam2('nano', 128))), 'mine.json')"""]
+
+def scrubbed(f, seconds=3):
+    "Frames painted a second while the slider is dragged to and fro as fast as the screen asks"
+    return f.evaluate("""async (e, s) => { const r = e.querySelector('input.frame'), n = +r.max+1, p0 = +e.dataset.paints, t0 = performance.now(); let i = 0
+        await new Promise(done => { const step = () => { if (performance.now()-t0 > s*1000) return done(); const k = i++ % (2*n-2); r.value = k < n ? k : 2*n-2-k; r.dispatchEvent(new Event('input')); requestAnimationFrame(step) }; step() })
+        return (e.dataset.paints-p0)/(performance.now()-t0)*1000 }""", seconds)
+
+def played(f, page, seconds=3):
+    "Frames painted a second when 60 are asked for"
+    f.locator('input.speed').fill('60'); f.locator('button.play').click()
+    n, t = int(f.get_attribute('data-paints')), time.time()
+    page.wait_for_timeout(1000*seconds)
+    out = (int(f.get_attribute('data-paints'))-n)/(time.time()-t)
+    f.locator('button.play').click()
+    return out
+
+def widgets():
+    out = Path(tempfile.mkdtemp())
+    print('| | JupyterLab | Notebook 7 |\n|---|---|---|')
+    rows = {}
+    with browser() as b:
+        for front in ('lab', 'notebook'):
+            folder = Path(tempfile.mkdtemp())
+            notebook(folder/'browse.ipynb', cells[:1]); notebook(folder/'annotate.ipynb', cells[1:])
+            with jupyter(folder) as at:
+                tab = Tab(b, at, front, out, [])
+                tab.run_all('browse.ipynb')
+                f = film(tab); scrubbed(f, 2)                                  # once, so that all is decoded
+                rows.setdefault('scrubbing 60 frames of 512 px, frames a second (median of 5)', []).append(f'{statistics.median(scrubbed(f) for _ in range(5)):.0f}')
+                rows.setdefault('playing them at 60 a second, frames a second', []).append(f'{played(f, tab.page):.0f}')
+                tab.run_all('annotate.ipynb')
+                f = film(tab); click(tab, f, .5, .5)
+                same = sorted(click(tab, f, .2+.03*i, .4) for i in range(15))
+                def other(i): f.press('ArrowRight'); tab.page.wait_for_timeout(500); return click(tab, f, .3, .3)
+                new = sorted(other(i) for i in range(12))
+                for what, ms in (('click to mask, nano at 128 px, on a frame that was clicked on before', same), ('the same, first click on a frame', new)): rows.setdefault(f'{what}, ms (median / 90 %)', []).append(f'{statistics.median(ms):.0f} / {ms[int(.9*len(ms))]:.0f}')
+                tab.page.close()
+    for k, v in rows.items(): print(f'| {k} | ' + ' | '.join(v) + ' |')
+
+def notebooks():
+    "Seconds of each notebook, its kernel's start included"
+    import nbformat
+    from nbclient import NotebookClient
+    for p in sorted((root/'nbs').rglob('*.ipynb')):
+        if '.ipynb_checkpoints' in p.parts: continue
+        nb, start = nbformat.read(p, 4), time.time()
+        for c in nb.cells:
+            if c.cell_type=='code' and any(c.source.startswith(f'#| {d}') for d in ('cuda', 'slow')): c.source = ''
+        try: NotebookClient(nb, timeout=600, kernel_name='python3', resources=dict(metadata=dict(path=str(p.parent)))).execute(); how = ''
+        except Exception as e: how = f'FAILED: {str(e)[-200:]}'
+        print(f'{time.time()-start:5.0f} s  {p.relative_to(root)}  {how}', flush=True)
+
+if __name__=='__main__':
+    a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    a.add_argument('--notebooks', action='store_true')
+    if a.parse_args().notebooks: notebooks()
+    else: widgets()
