@@ -86,7 +86,7 @@ def mathml(page):
         except Exception as e: sys.exit(f'a formula that cannot be drawn: {tex} ({e})')
     return re.sub(r'<span class="(math [^"]*)">(.*?)</span>', one, page, flags=re.S)
 
-extra = """.smalldocs-search{--sd-muted:#c8ccd0}.cell-output-markdown pre.sourceCode{padding:.5em .8em}div.cell-output-display{overflow-x:auto}img{max-width:100%;height:auto}math{font-size:1.05em}
+extra = """.smalldocs-search{--sd-muted:#6c757d}.sidebar-search .smalldocs-search-results{position:fixed;top:auto;left:auto;margin-top:2.3rem;align-self:flex-start;z-index:1050;background:#fff}#quarto-sidebar{z-index:10}.cell-output-markdown pre.sourceCode{padding:.5em .8em}div.cell-output-display{overflow-x:auto}img{max-width:100%;height:auto}math{font-size:1.05em}
 .slides button{border:1px solid #9998;border-radius:3px;background:transparent}main p,main li{overflow-wrap:break-word}main table{display:block;overflow-x:auto;max-width:100%}"""
 
 def finished():

@@ -52,14 +52,18 @@ def update(self:Canvas, ts):
 
 @patch
 def hear_point(self:Canvas, t, x, y, positive=True):
+    "A click, in pixels of the film"
     s = self.ann.size[0]/self.hw[0]
     self.heard('point', int(t), x*s, y*s, bool(positive))
 @patch
 def hear_box(self:Canvas, t, box):
+    "A box, in pixels of the film"
     s = self.ann.size[0]/self.hw[0]
     self.heard('box', int(t), *(float(v)*s for v in box))
 @patch
-def hear_undo(self:Canvas): self.heard('undo', self.frame)
+def hear_undo(self:Canvas):
+    "The key z"
+    self.heard('undo', self.frame)
 
 # %% ../nbs/12b_annotator.ipynb #c007
 def _button(text, tip, do, **kw):
@@ -128,25 +132,31 @@ def heard(self:Annotator, kind, t, *v):
     self.say(f"{g.name} {self.which.value}, frame {t}: {'mask of ' + format(int(self.ann.mask(self.which.value, t).sum()), ',') + ' pixels; Track goes on from here' if self.ann.mask(self.which.value, t).any() else 'the model finds nothing there: click again, or drag a box'}")
 
 @patch
-def add(self:Annotator): self._list(self.ann.add(self.name.value)); self.canvas.update([])
+def add(self:Annotator):
+    "An object of the name in the field"
+    self._list(self.ann.add(self.name.value)); self.canvas.update([])
 @patch
 def remove(self:Annotator):
+    "Take the chosen object away"
     self.stop()
     if self.which.value is None: raise PromptError("there is no object to remove")
     self.ann.remove(self.which.value); self._list(); self.canvas.found.clear(); self.canvas.update(range(len(self.ann)))
 @patch
 def undo(self:Annotator):
+    "Take the last click or box back"
     t = self.ann.undo()
     if t is None: return self.say('nothing to take back')
     self.canvas.found.clear(); self.canvas.update(range(len(self.ann))); self.say(f'taken back on frame {t}')
 @patch
 def confirm(self:Annotator, ts=None):
+    "These frames are right; None: all that were looked at"
     if self.busy: raise PromptError("tracking is going on: stop it first, or wait")
     done = self.ann.confirm(ts)
     self.canvas.update([])
     self.say(f"{len(self.ann.confirmed)} of {len(self.ann)} frames confirmed; Save writes them" if done else 'no frame has a mask of every object yet: track first')
 @patch
 def save(self:Annotator):
+    "Write what is confirmed"
     path = self.ann.save(self.out.value)
     self.say(f"{path}: {len(self.ann.confirmed)} annotated frames of {self.ann.vid}; the other {len(self.ann)-len(self.ann.confirmed)} are written as not annotated")
 
@@ -181,7 +191,9 @@ def _tracking(self:Annotator, n):
         if new: self.canvas.update(new)
 
 @patch
-def stop(self:Annotator): self.ann.stopped = True
+def stop(self:Annotator):
+    "Stop tracking between two frames"
+    self.ann.stopped = True
 @patch
 def wait(self:Annotator, seconds=None):
     "Until tracking has ended, for scripts"

@@ -130,7 +130,7 @@ def still(self:Film,
     size:int=192   # Longer side of a pane
 )->np.ndarray:     # (h,w,3) uint8
     "A frame with its masks and prompt marks, panes side by side"
-    hw, out = shown_size(self.size, size), []
+    hw, out = tuple(max(1, round(n*size/max(self.size))) for n in self.size), []
     for p, title in enumerate(self.panes):
         image = np.asarray(Image.fromarray(np.asarray(self.picture(t))).resize(hw[::-1], Image.BICUBIC))
         masks = resize_masks(torch.as_tensor(self.masks(p, t)).bool(), hw)

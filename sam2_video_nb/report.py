@@ -118,7 +118,7 @@ def report_html(
     cfg = OmegaConf.to_container(OmegaConf.load(run/'config.yaml'))
     changed, usual = config_rows(cfg)
     out = [f'<h1>{_e(run.parent.name)} {_e(run.name)}</h1>', f'<p class="verdict">{_e(verdict(m) if m.get("after") else "nothing was measured on held-out videos")}</p>']
-    if status.get('state') not in (None, 'finished'): out.append(f"<p>The run is {_e(status['state'])}{': '+_e(status['error']) if status.get('error') else ''}.</p>")
+    if status.get('state') in ('failed', 'stopped', 'lost'): out.append(f"<p>The run is {_e(status['state'])}{': '+_e(status['error']) if status.get('error') else ''}.</p>")
     if m.get('steps') is not None: out.append(f"<p class='quiet'>{m['steps']} steps in {m['epochs']} epochs; {_e(cfg['model']['config_path'])} at {_e(cfg['data']['image_size'])} px; trained: {_e(', '.join(map(str, cfg['model']['trainable_modules'] or [])))}</p>")
     if m.get('after'):
         out += ['<h2>Before and after</h2>', html_table(['', 'before', 'after', 'difference', '95 % interval'], measure_rows(m)), '<p class="quiet">Videos that were not trained on, tracked from a prompt on each object\'s first frame, which does not count. The interval is of the difference: a bootstrap over videos. <i>After</i> is the best checkpoint as measured on these videos.</p>']

@@ -92,14 +92,15 @@ function paintMarks(g, marks, things, off, k) {     // k: picture pixels to a pi
     })
   }
 }
-const gap = 6, head = 18
+const gap = 6, zoom = a => Math.max(1, Math.floor(Math.min(512/Math.max(a.width, a.height), 1100/(a.width*a.panes.length)))), head = a => a.panes.length > 1 ? Math.round(18/zoom(a)) : 0     // a small film is drawn larger, so that lines and words are sharp
 function paint(canvas, a, t, picture, bits, off, alpha, over) {   // the whole stage: panes side by side under their titles
-  const { width: W, height: H, panes, layers, things } = a, top = panes.length > 1 ? head : 0, g = canvas.getContext('2d'), k = canvas.width/(canvas.clientWidth || canvas.width)
-  if (canvas.width !== panes.length*(W+gap)-gap || canvas.height !== H+top) { canvas.width = panes.length*(W+gap)-gap; canvas.height = H+top }
-  g.clearRect(0, 0, canvas.width, canvas.height)
+  const { width: W, height: H, panes, layers, things } = a, z = zoom(a), top = head(a), g = canvas.getContext('2d'), w = panes.length*(W+gap)-gap
+  if (canvas.width !== z*w || canvas.height !== z*(H+top)) { canvas.width = z*w; canvas.height = z*(H+top) }
+  const k = w/(canvas.clientWidth || z*w)            // film pixels to a pixel of the screen
+  g.setTransform(z, 0, 0, z, 0, 0); g.clearRect(0, 0, w, H+top)
   let cover = over.get(t)
   if (!cover) {
-    cover = new OffscreenCanvas(canvas.width, H)
+    cover = new OffscreenCanvas(w, H)
     const c = cover.getContext('2d')
     panes.forEach((title, p) => {
       const im = new ImageData(W, H), px = new Uint32Array(im.data.buffer), error = title === 'error', list = error ? a.error : things
@@ -117,9 +118,9 @@ function paint(canvas, a, t, picture, bits, off, alpha, over) {   // the whole s
   panes.forEach((title, p) => {
     const x = p*(W+gap)
     if (title === 'error') { g.fillStyle = '#232323'; g.fillRect(x, top, W, H) } else g.drawImage(picture, x, top, W, H)
-    if (top) { g.fillStyle = getComputedStyle(canvas).color; g.font = `${Math.min(13*k, 15)}px sans-serif`; g.fillText(title, x+1, 13) }
+    if (top) { g.fillStyle = getComputedStyle(canvas).color; g.font = `${Math.min(14*k, .9*top)}px sans-serif`; g.fillText(title, x+1, .75*top) }
   })
-  g.drawImage(cover, 0, top)
+  g.imageSmoothingEnabled = false; g.drawImage(cover, 0, top, w, H); g.imageSmoothingEnabled = true
   g.save(); g.translate(0, top); paintMarks(g, a.marks.filter(m => m.t === t), things, off, k); g.restore()
 }
 """
@@ -258,14 +259,14 @@ function view({ model, el }) {
     if (key) { if (e.key !== ' ') stop0(); key() } else if (digit) { const n = +e.key-1; if (n < 0) toggle(a.things.map((_, i) => i)); else if (n < a.things.length) toggle([n]) } else if (e.key === 'z' && a.clickable) model.send({ kind: 'undo' }); else return
     e.preventDefault(); e.stopPropagation()
   }
-  const at = e => { const r = canvas.getBoundingClientRect(), top = a.panes.length > 1 ? head : 0; return [(e.clientX-r.left)*canvas.width/r.width, (e.clientY-r.top)*canvas.height/r.height-top] }
+  const at = e => { const r = canvas.getBoundingClientRect(), z = zoom(a); return [(e.clientX-r.left)*canvas.width/r.width/z, (e.clientY-r.top)*canvas.height/r.height/z-head(a)] }
   canvas.oncontextmenu = e => { if (a?.clickable) e.preventDefault() }
   canvas.onpointerdown = e => { root.focus({ preventScroll: true }); if (!a?.clickable) return; stop0(); drag = { from: at(e), minus: e.shiftKey || e.button === 2 }; canvas.setPointerCapture(e.pointerId); e.preventDefault() }
   canvas.onpointermove = e => {
     if (!drag) return
     const [x, y] = at(e), [u, v] = drag.from
-    drag.box = drag.box || Math.hypot(x-u, y-v) > 5*canvas.width/canvas.clientWidth
-    if (drag.box && !drag.minus) draw().then(() => { if (!drag) return; const g = canvas.getContext('2d'); g.lineWidth = 2; g.setLineDash([5, 4]); g.strokeStyle = '#fff'; g.strokeRect(u, v, x-u, y-v); g.setLineDash([]) })
+    drag.box = drag.box || Math.hypot(x-u, y-v) > 5*canvas.width/canvas.clientWidth/zoom(a)
+    if (drag.box && !drag.minus) draw().then(() => { if (!drag) return; const g = canvas.getContext('2d'); const k = 1/zoom(a); g.lineWidth = 2*k; g.setLineDash([5*k, 4*k]); g.strokeStyle = '#fff'; g.strokeRect(u, v, x-u, y-v); g.setLineDash([]) })
   }
   canvas.onpointerup = e => {
     if (!drag) return
@@ -371,6 +372,7 @@ def _heard(self:Player, _, msg, buffers):
 
 @patch
 def hear_need(self:Player, gen, ts):
+    "The browser asks for frames"
     if gen!=self.gen: return
     got = [self._frame(t) for t in ts if 0<=t<len(self.film)]
     self.send(dict(kind='frames', gen=gen, ts=list(ts), maps=len(self.film.panes)*self.film.layers), [b for bs in got for b in bs])
@@ -547,7 +549,9 @@ class Comparison(Player):
         return dict(film=film, videos=self.labels, video=i)
 
 @patch
-def hear_open(self:Comparison, video:int, **_): self.show(**self._view(video))
+def hear_open(self:Comparison, video:int, **_):
+    "Go to another video"
+    self.show(**self._view(video))
 
 @or_notice
 def compare(
