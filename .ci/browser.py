@@ -235,6 +235,17 @@ def test_live(tab, folder):
     assert (run/'checkpoints'/'best.ckpt').is_file()
     return run
 
+def test_ours(tab, folder):
+    "Our own notebooks, opened as they are and run from top to bottom"
+    for name in ('12_widgets', '12b_annotator'):
+        nb = nbformat.read(root/'nbs'/f'{name}.ipynb', 4)
+        for c in nb.cells:
+            if c.cell_type=='code': c.outputs = []
+        nb.cells.append(nbformat.v4.new_code_cell("print('ALL'+'DONE')"))
+        nbformat.write(nb, folder/f'{name}.ipynb')
+        tab.run_all(f'{name}.ipynb')
+        film(tab); tab.page.wait_for_timeout(500); tab.shot(f'ours_{name}')
+
 def visit(b, address, out, name, errors, width=1280, height=900, full=True):
     "Open a page that may load nothing from elsewhere; what it shows is looked at for what is broken"
     page, asked = b.new_page(viewport=dict(width=width, height=height)), []
@@ -298,7 +309,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--out', type=Path, default=root/'.ci'/'screenshots', help="folder for screenshots")
     p.add_argument('--front', choices=['lab', 'notebook'], action='append', help="front end; both if not given")
-    p.add_argument('--only', action='append', help="browse, compare, annotate, live, report or site")
+    p.add_argument('--only', action='append', help="browse, compare, annotate, live, ours, report or site")
     a = p.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     bad, run = 0, None
@@ -310,7 +321,7 @@ def main():
     wanted = lambda k: not a.only or k in a.only
     with browser() as b:
         for front in a.front or ['lab', 'notebook']:
-            for name, test in dict(browse=test_browse, compare=test_compare, annotate=test_annotate, live=test_live).items():
+            for name, test in dict(browse=test_browse, compare=test_compare, annotate=test_annotate, live=test_live, ours=test_ours).items():
                 if not wanted(name): continue
                 folder, errors = Path(tempfile.mkdtemp()), []
                 def one():

@@ -114,10 +114,15 @@ class Annotator(W.VBox):
         if self.ann.targets: self.which.value = now if now in self.ann.targets else max(self.ann.targets)
 
 @patch
+def _hold(self:Annotator):
+    "Stop tracking, and wait for the frame at hand"
+    if self.busy: self.stop(); self.thread.join()
+
+@patch
 def heard(self:Annotator, kind, t, *v):
     "A click or a box, from the picture or by numbers"
     if kind=='undo': return self.undo()
-    if self.busy: self.stop(); self.thread.join()
+    self._hold()
     new = not self.ann.targets
     if new: self.add()
     try:
@@ -138,12 +143,13 @@ def add(self:Annotator):
 @patch
 def remove(self:Annotator):
     "Take the chosen object away"
-    self.stop()
+    self._hold()
     if self.which.value is None: raise PromptError("there is no object to remove")
     self.ann.remove(self.which.value); self._list(); self.canvas.found.clear(); self.canvas.update(range(len(self.ann)))
 @patch
 def undo(self:Annotator):
     "Take the last click or box back"
+    self._hold()
     t = self.ann.undo()
     if t is None: return self.say('nothing to take back')
     self.canvas.found.clear(); self.canvas.update(range(len(self.ann))); self.say(f'taken back on frame {t}')
