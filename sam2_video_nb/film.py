@@ -177,9 +177,10 @@ def slides(
 
 @patch
 def face(self:Film,
-    most:int=12,    # Frames at most, spread over the film
-    size:int=192    # Longer side of a pane
+    most:int=10,    # Frames at most, spread over the film
+    size=None       # Longer side of a pane, pixels; None: 160, or 100 where there are several
 )->str:             # HTML
     "The film without a kernel"
     ts = sorted({round(i) for i in np.linspace(0, len(self)-1, min(most, len(self)))})
+    size = size or (160 if len(self.panes)==1 else 100)
     return slides([self.still(t, size) for t in ts], [f'{t}: {self.names[t]}' for t in ts], alt=self.title or 'video')
