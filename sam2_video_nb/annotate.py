@@ -149,7 +149,7 @@ def undo(self:Annotation)->int:   # The frame, or None
         for k in forget:
             for shelf in (g.bank.rest, g.low, g.tracked): shelf.pop(k, None)
         if old is not None: self._look(g, t, old); g.prompts[t] = old
-        g.todo = t if g.prompts else None
+        g.todo = max(t, g.first) if g.prompts else None
     return t
 
 @patch

@@ -205,7 +205,9 @@ def train(
     run = new_run(cfg.output_dir)
     os.environ.pop('SAM2_VIDEO_NB_RUN', None)
     OmegaConf.save(OmegaConf.structured(cfg), run/'config.yaml')
-    code = f'from sam2_video_nb.live import _child; _child({str(run)!r})'
     with open(run/'output.log', 'wb') as log:      # a session of its own: a kernel that is interrupted or ends does not take it along
-        process = subprocess.Popen([sys.executable, '-c', code], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen([sys.executable, '-m', 'sam2_video_nb.live', str(run)], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
     return Watch(run, process=process)
+
+# %% ../nbs/12c_live.ipynb #c012
+if getattr(__spec__, 'name', None)=='sam2_video_nb.live' and __name__=='__main__': _child(sys.argv[1])

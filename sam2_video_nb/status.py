@@ -50,7 +50,7 @@ def _most_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss*(1 if sys.platform=='darwin' else 1024)
 
 # %% ../nbs/05c_status.ipynb #c007
-def alive(status:dict, silence:float=60.)->bool:   # `silence`: seconds after which a run on another machine is given up
+def alive(status:dict, silence:float=300.)->bool:   # `silence`: seconds after which a run on another machine is given up
     "Is the process of this status still there?"
     if status.get('state') in ended: return False
     if status.get('host')==socket.gethostname():

@@ -465,6 +465,7 @@ def browse(
     frames:int=60,   # Frames in the browser at once
     size:int=512,    # Longer side in the browser, pixels
     prompts=None,    # `PromptPolicy` or prompts.* to mark (dataset), or N `Prompt`s (clip)
+    problems:bool=True,  # List what `check` finds, too; it reads the whole JSON
     **kw             # As for `CocoVideo`, with a path
 )->Player:           # A `Notice` where there is nothing to show
     "Look through a dataset or a clip"
@@ -475,7 +476,7 @@ def browse(
     if video is not None: video = next((v for v in coco.videos if str(v)==str(video)), None) or _no_video(coco, video)
     policy = PromptPolicy(prompts, train=False) if isinstance(prompts, PromptConf) else prompts
     ours = {str(f.id) for fs in coco.frames.values() for f in fs}
-    found = [p for p in check(coco.path, image_root=coco.image_root, objects=coco.mode, allow_absolute=True, progress=False).problems if p.image_id is None or str(p.image_id) in ours] if Path(coco.path).is_file() else ()
+    found = [p for p in check(coco.path, image_root=coco.image_root, objects=coco.mode, allow_absolute=True, annotated_key=kw.get('annotated_key', 'is_annotated'), progress=False).problems if p.image_id is None or str(p.image_id) in ours] if problems and Path(coco.path).is_file() else ()
     return Browser(coco, video, frames, size, policy, found)
 
 def _no_video(coco, video): raise DataError(f"{coco.path}: no video {video!r}: there are {', '.join(map(repr, coco.videos[:8]))}{', …' if len(coco.videos)>8 else ''}")
