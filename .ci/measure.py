@@ -58,14 +58,12 @@ def widgets():
     for k, v in rows.items(): print(f'| {k} | ' + ' | '.join(v) + ' |')
 
 def notebooks():
-    "Seconds of each notebook, its kernel's start included"
+    "Seconds of each notebook, all its cells as JupyterLab runs them, its kernel's start included"
     import nbformat
     from nbclient import NotebookClient
     for p in sorted((root/'nbs').rglob('*.ipynb')):
         if '.ipynb_checkpoints' in p.parts: continue
         nb, start = nbformat.read(p, 4), time.time()
-        for c in nb.cells:
-            if c.cell_type=='code' and any(c.source.startswith(f'#| {d}') for d in ('cuda', 'slow')): c.source = ''
         try: NotebookClient(nb, timeout=600, kernel_name='python3', resources=dict(metadata=dict(path=str(p.parent)))).execute(); how = ''
         except Exception as e: how = f'FAILED: {str(e)[-200:]}'
         print(f'{time.time()-start:5.0f} s  {p.relative_to(root)}  {how}', flush=True)
