@@ -15,7 +15,7 @@ from PIL import Image
 from fastcore.basics import patch
 from .core import DataError, read_image
 
-# %% ../nbs/03c_video.ipynb #c006
+# %% ../nbs/03c_video.ipynb #dae352d8
 picture_types = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 
 def by_number(path):
@@ -38,6 +38,7 @@ class FrameSource:
         items,         # Paths or pictures
         names=None     # A name for each; None: of the files, or numbers
     ):
+        if not hasattr(items, '__iter__'): raise DataError(f"a video is a folder of pictures, a list of them, or a video file, not {type(items).__name__}")
         self.items, self.fps = list(items), None
         if not self.items: raise DataError("a video without frames")
         self.names = names or [Path(o).stem if isinstance(o, (str, Path)) else f'{i:05d}' for i, o in enumerate(self.items)]

@@ -6,7 +6,7 @@
 __all__ = ['message', 'Player', 'Notice', 'or_notice', 'clip_film', 'video_film', 'Browser', 'browse', 'as_model',
            'tracked_masks', 'Comparison', 'compare']
 
-# %% ../nbs/12_widgets.ipynb #c002
+# %% ../nbs/12_widgets.ipynb #b4219313
 import functools, html
 from pathlib import Path
 import anywidget, numpy as np, torch
@@ -20,7 +20,7 @@ from .show import colors
 from .film import *
 from .coco import CocoVideo, check
 from .prompts import PromptPolicy
-from .weights import load_weights, read_checkpoint
+from .weights import load_weights, read_checkpoint, size_of
 from .model import SAM2VideoModel, build_sam2, device_of
 from .metrics import *
 from .track import track, truth_prompts
@@ -425,7 +425,7 @@ def video_film(
     return Film(hw, [Path(coco.frames[vid][t].path).name for t in ts], [Thing(o, coco.cats[c], col) for (o, c), col in zip(objs, colors(len(objs)))], picture, masks,
                 states=coco.state(vid)[ts], marks=marks, title=str(vid), orig_size=size)
 
-# %% ../nbs/12_widgets.ipynb #c024
+# %% ../nbs/12_widgets.ipynb #5750d591
 class Browser(Player):
     "The videos of a dataset"
     def __init__(self,
@@ -471,7 +471,8 @@ def browse(
     "Look through a dataset or a clip"
     if isinstance(what, Clip): return Player(clip_film(what, prompts))
     if hasattr(what, 'coco') and hasattr(what, 'index'): what = what.coco         # clips: the videos they are cut from
-    coco = what if isinstance(what, CocoVideo) else CocoVideo(what, **kw)
+    if min(frames, size)<1: raise ConfigError(f"browse: frames={frames}, size={size}: both are at least 1")
+    coco = _dataset(what, **kw)
     if not coco.videos: raise DataError(f"{coco.path}: no video to browse")
     if video is not None: video = next((v for v in coco.videos if str(v)==str(video)), None) or _no_video(coco, video)
     policy = PromptPolicy(prompts, train=False) if isinstance(prompts, PromptConf) else prompts
@@ -479,20 +480,25 @@ def browse(
     found = [p for p in check(coco.path, image_root=coco.image_root, objects=coco.mode, allow_absolute=True, annotated_key=kw.get('annotated_key', 'is_annotated'), progress=False).problems if p.image_id is None or str(p.image_id) in ours] if problems and Path(coco.path).is_file() else ()
     return Browser(coco, video, frames, size, policy, found)
 
+def _dataset(what, **kw):
+    if isinstance(what, CocoVideo): return what
+    if not isinstance(what, (str, Path)): raise DataError(f"a dataset is a CocoVideo or the path of a COCO-video JSON, not {type(what).__name__}")
+    return CocoVideo(what, **kw)
+
 def _no_video(coco, video): raise DataError(f"{coco.path}: no video {video!r}: there are {', '.join(map(repr, coco.videos[:8]))}{', …' if len(coco.videos)>8 else ''}")
 
-# %% ../nbs/12_widgets.ipynb #c033
+# %% ../nbs/12_widgets.ipynb #ff7c9bc6
 def as_model(
     m,                  # SAM2VideoModel, or path of a checkpoint
-    name='nano',        # Model of a checkpoint that does not say it
-    image_size=None,    # Its input, likewise
+    name=None,          # Its size or YAML; None: what the checkpoint says, or shows
+    image_size=None,    # Its input, pixels; None: likewise
     device='auto'       # As trainer.accelerator
 )->SAM2VideoModel:      # Raises `ModelError`
     "A model to track with"
     if isinstance(m, SAM2VideoModel): return m
     if not isinstance(m, (str, Path)): raise ModelError(f"a model is a SAM2VideoModel or the path of a checkpoint, not {type(m).__name__}")
     weights, about = read_checkpoint(m, name)
-    sam2 = build_sam2(about.get('model') or name, about.get('image_size') or image_size)
+    sam2 = build_sam2(name or about.get('model') or size_of(weights) or 'nano', image_size or about.get('image_size'))
     load_weights(sam2, weights, m)
     return SAM2VideoModel(sam2).eval().to(device_of(device))
 
@@ -567,7 +573,7 @@ def compare(
     **kw               # As for `as_model`: name, image_size and device of a checkpoint
 )->Player:             # A `Notice` where it cannot be done
     "Before, after, truth and error, side by side"
-    coco = coco if isinstance(coco, CocoVideo) else CocoVideo(coco)
+    coco = _dataset(coco)
     names = {str(v): v for v in coco.videos}
     videos = coco.videos[:10] if video is None else [names.get(str(v)) or _no_video(coco, v) for v in (video if isinstance(video, (list, tuple)) else [video])]
     if not videos: raise DataError(f"{coco.path}: no video to compare on")
