@@ -4,7 +4,7 @@
 
 Screenshots go to FOLDER (default .ci/screenshots, which git ignores). Exit code 1 if anything is not as it must be.
 """
-import argparse, contextlib, json, os, shutil, socket, subprocess, sys, tempfile, time, traceback, urllib.request
+import argparse, contextlib, json, os, re, shutil, socket, subprocess, sys, tempfile, time, traceback, urllib.request
 from pathlib import Path
 import nbformat
 from playwright.sync_api import sync_playwright
@@ -27,11 +27,11 @@ def browser():
         finally: b.close()
 
 @contextlib.contextmanager
-def jupyter(folder):
+def jupyter(folder, threads=1):
     "A Jupyter server of its own settings, on a free port; gives its address"
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     own = Path(tempfile.mkdtemp())
-    env = os.environ | {k: str(own/k) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR')} | dict(OMP_NUM_THREADS='1', PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    env = os.environ | {k: str(own/k) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR')} | dict(OMP_NUM_THREADS=str(threads), PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     cmd = [sys.executable, '-m', 'jupyterlab', '--allow-root', '--no-browser', '--ip=127.0.0.1', f'--port={port}', "--IdentityProvider.token=", '--ServerApp.disable_check_xsrf=True', '--LabApp.extension_manager=readonly', '--LabApp.news_url=None', f'--ServerApp.root_dir={folder}']
     with open(own/'log', 'w') as log: server = subprocess.Popen(cmd, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
@@ -71,7 +71,7 @@ class Tab:
         page.get_by_role('menuitem', name='Run', exact=True).click()
         page.get_by_role('menuitem', name='Run All Cells', exact=True).click()
         page.wait_for_function("() => [...document.querySelectorAll('.jp-OutputArea-output')].some(e => /ALLDONE/.test(e.textContent) || /Traceback/.test(e.textContent))", timeout=1000*seconds)
-        bad = page.locator('.jp-OutputArea-output', has_text='Traceback')
+        bad = page.locator('.jp-OutputArea-output', has_text=re.compile('Traceback'))    # a string would match in any case
         if bad.count(): raise AssertionError(f'{name}: {bad.first.inner_text()[-1500:]}')
     def shot(self, what): self.page.screenshot(path=str(self.out/f'{self.front}_{what}.png'))
     def until(self, js, what, seconds=20, arg=None):

@@ -4,8 +4,9 @@
 
 Figures are printed as rows of a table; nothing is asserted, since machines differ.
 """
-import argparse, statistics, sys, tempfile, time
+import argparse, json, os, statistics, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
+import nbformat
 from browser import Tab, browser, click, film, jupyter, notebook, root
 
 cells = ["""from sam2_video_nb.synth import write_synth
@@ -58,15 +59,24 @@ def widgets():
     for k, v in rows.items(): print(f'| {k} | ' + ' | '.join(v) + ' |')
 
 def notebooks():
-    "Seconds of each notebook, all its cells as JupyterLab runs them, its kernel's start included"
-    import nbformat
-    from nbclient import NotebookClient
-    for p in sorted((root/'nbs').rglob('*.ipynb')):
-        if '.ipynb_checkpoints' in p.parts: continue
-        nb, start = nbformat.read(p, 4), time.time()
-        try: NotebookClient(nb, timeout=600, kernel_name='python3', resources=dict(metadata=dict(path=str(p.parent)))).execute(); how = ''
-        except Exception as e: how = f'FAILED: {str(e)[-200:]}'
-        print(f'{time.time()-start:5.0f} s  {p.relative_to(root)}  {how}', flush=True)
+    "Seconds of each notebook of the last commit in JupyterLab: opened, all its cells run, its kernel's start included"
+    folder, out = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    subprocess.run(['git', 'clone', '-q', str(root), str(folder/'main')], check=True)
+    if (root.parent/'shared').is_dir(): (folder/'shared').symlink_to(root.parent/'shared')
+    nbs = folder/'main/nbs'
+    with browser() as b, jupyter(nbs, os.cpu_count()) as at:
+        for p in sorted(nbs.rglob('*.ipynb')):
+            nb, errors = nbformat.read(p, 4), []
+            for c in nb.cells:
+                if c.cell_type=='code': c.outputs = []
+            nb.cells.append(nbformat.v4.new_code_cell("print('ALL'+'DONE')"))
+            nbformat.write(nb, p)
+            tab, how, start = Tab(b, at, 'lab', out, errors), '', time.time()
+            try: tab.run_all(p.relative_to(nbs).as_posix(), 300)
+            except Exception as e: how = f'FAILED: {str(e)[-300:]}'
+            print(f'{time.time()-start:5.0f} s  {p.relative_to(nbs)}  {how}{errors or ""}', flush=True)
+            tab.page.close()
+            for s in json.loads(urllib.request.urlopen(f'{at}/api/sessions').read()): urllib.request.urlopen(urllib.request.Request(f"{at}/api/sessions/{s['id']}", method='DELETE'))
 
 if __name__=='__main__':
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
