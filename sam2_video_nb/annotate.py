@@ -18,14 +18,25 @@ from .coco import CocoVideo, read_json, write_coco
 from .prompts import box, clicks, mask_prompt, scale_prompt
 from .model import SAM2VideoModel, MemoryBank, encode, frame_step, in_precision
 
-# %% ../nbs/10e_annotate.ipynb #c005
+# %% ../nbs/10e_annotate.ipynb #d1b4a669
 class Target:
     "An object that is being annotated"
     def __init__(self, name):
         self.name, self.prompts, self.bank = name, {}, MemoryBank()
-        self.low, self.tracked, self.todo = {}, {}, None          # frame → logits (1,1,S/4,S/4); frame → was it reached backward; frame from which to track again
+        self.low, self.tracked, self.saved = {}, {}, {}     # frame → logits (1,1,S/4,S/4); → was it reached backward; → mask of an earlier session, as RLE
+        self.todo = self.back = None                        # frames from which to track again, forward and backward
     @property
     def first(self): return min(self.prompts, default=None)    # frame of its first prompt
+
+    def again(self, t):
+        "What follows from a prompt on frame `t` is to be tracked again; before the first one, backward too"
+        self.todo = t if self.todo is None else min(self.todo, t)
+        if t<=self.first: self.back = t-1 if t else None
+
+    def stands(self, t, reverse):
+        "Does the mask of an earlier session stay when this frame is tracked? It does, unless the object was corrected on the way here"
+        fixed = min((k for k, p in self.prompts.items() if p.pts is not None), default=None)
+        return t in self.saved and (fixed is None or (fixed>self.first if reverse else t<fixed))
 
 class Annotation:
     "A video with objects, prompts, masks, and what of it is confirmed"
@@ -37,10 +48,22 @@ class Annotation:
         keep_features:int=4     # Frames whose image features are kept, for the next click
     ):
         self.source, self.model, self.vid, self.precision = open_frames(video), model, str(vid), precision
-        self.size, self.targets, self.confirmed, self.given, self.past = self.source.size, {}, set(), {}, []
+        self.size, self.targets, self.signed, self.past = self.source.size, {}, {}, []       # signed: frame → objects whose masks are confirmed there
         self.feats, self.keep_features, self.lock, self.stopped = OrderedDict(), keep_features, threading.RLock(), False
     def __len__(self): return len(self.source)
     def __repr__(self): return f"Annotation({self.vid}: {len(self)} frames, {len(self.targets)} objects, {len(self.confirmed)} frames confirmed)"
+
+@patch(as_prop=True)
+def confirmed(self:Annotation)->set:
+    "Frames that were confirmed with every object there is; one that was added since has to be looked at first"
+    now = {o for o, g in self.targets.items() if g.prompts}
+    return {t for t, objs in self.signed.items() if now <= objs}
+
+@patch
+def _unsign(self:Annotation, o, t):
+    "An object's mask is not what was confirmed"
+    self.signed.get(t, set()).discard(o)
+    if not self.signed.get(t): self.signed.pop(t, None)
 
 @patch
 def add(self:Annotation, name:str='object')->int:   # Its id
@@ -64,7 +87,7 @@ def _inside(self:Annotation, t, *pts):
     for x, y in pts:
         if not (0<=x<=W and 0<=y<=H): raise PromptError(f"frame {t}: ({x:.0f}, {y:.0f}) is outside the picture of {W}x{H} (width x height)")
 
-# %% ../nbs/10e_annotate.ipynb #c007
+# %% ../nbs/10e_annotate.ipynb #9eeb1894
 @patch
 def features(self:Annotation, t:int):
     "Image features of a frame, kept for the next click"
@@ -76,20 +99,26 @@ def features(self:Annotation, t:int):
     return self.feats[t]
 
 @patch
-def _look(self:Annotation, g:Target, t, prompt=None, reverse=False):
-    "Look at a frame for one object; logits and memory are kept"
-    m, known = self.model, prompt is not None and t in g.tracked
-    prev = g.low[t].to(m.device).clamp(-32, 32) if prompt is not None and prompt.kind!='mask' and t in g.low else None
+def _look(self:Annotation, g:Target, t, prompt=None, reverse=False, cond=True):
+    "Look at a frame for one object; logits and memory are kept, on the shelf that is always read if there is a prompt and `cond`"
+    m, cond, known = self.model, cond and prompt is not None, prompt is not None and (t in g.tracked or t in g.saved)
+    prev = self._logits(g, t) if prompt is not None and prompt.kind!='mask' else None
     mode = m.training
     m.eval()
     try:
         with torch.inference_mode(False), torch.no_grad(), in_precision(m.device, self.precision):
             fo, memory = frame_step(m.sam2, m.tap, self.features(t), t, g.bank, len(self), None if prompt is None else [scale_prompt(prompt, self.size, m.image_size)],
-                                    predictor_memory=True, reverse=g.tracked[t] if known else reverse, known=known, prev=prev)
+                                    predictor_memory=True, reverse=g.tracked.get(t, reverse) if known else reverse, known=known, prev=prev)
     finally: m.train(mode)
-    if prompt is not None: g.bank.rest.pop(t, None)
-    g.bank.write(t, memory, prompted=prompt is not None)
+    if cond: g.bank.rest.pop(t, None)
+    g.bank.write(t, memory, prompted=cond)
     g.low[t] = fo.low_res.float().cpu()
+
+@patch
+def _logits(self:Annotation, g, t):
+    "The mask that a click on this frame corrects, as logits, or None"
+    if t in g.saved: return (resize_masks(rle_decode(g.saved[t])[None], self.model.image_size//4)[None].float()*20-10).to(self.model.device)
+    return g.low[t].to(self.model.device).clamp(-32, 32) if t in g.low else None
 
 @patch
 def _prompt(self:Annotation, o, t, prompt):
@@ -97,10 +126,9 @@ def _prompt(self:Annotation, o, t, prompt):
     g = self._at(o, t)
     with self.lock:
         self._look(g, t, prompt)
-        self.past.append((o, t, g.prompts.get(t)))
+        self.past.append((o, t, g.prompts.get(t), g.saved.pop(t, None)))
         g.prompts[t] = prompt
-        g.todo = t if g.todo is None else min(g.todo, t)
-        self.confirmed.discard(t)
+        g.again(t); self._unsign(o, t)
 
 @patch
 def click(self:Annotation, o:int, t:int, x:float, y:float, positive:bool=True):
@@ -109,7 +137,7 @@ def click(self:Annotation, o:int, t:int, x:float, y:float, positive:bool=True):
     self._inside(t, (x, y))
     old, new = g.prompts.get(t), clicks([(x, y)], [int(positive)])
     if old is None or old.pts is None:
-        if not positive and t not in g.low: raise PromptError(f"object {o}, frame {t}: the first click goes on the object (a negative one takes away from a mask)")
+        if not positive and not self.known(o, t): raise PromptError(f"object {o}, frame {t}: the first click goes on the object (a negative one takes away from a mask)")
         self._prompt(o, t, new)
     else: self._prompt(o, t, old._replace(pts=torch.cat([old.pts, new.pts]), labels=torch.cat([old.labels, new.labels])))
 
@@ -121,25 +149,25 @@ def box(self:Annotation, o:int, t:int, x0:float, y0:float, x1:float, y1:float):
     if x1-x0<1 or y1-y0<1: raise PromptError(f"frame {t}: a box of {x1-x0:.0f}x{y1-y0:.0f} pixels: drag from one corner of the object to the other")
     self._prompt(o, t, box(x0, y0, x1, y1))
 
-# %% ../nbs/10e_annotate.ipynb #c009
+# %% ../nbs/10e_annotate.ipynb #2e680f0e
 @patch
 def mask(self:Annotation, o:int, t:int, size=None)->Tensor:   # (h,w) bool; empty where nothing is known
     "An object's mask on a frame"
     hw, g = tuple(size or self.size), self.targets[o]
+    if t in g.saved: return resize_masks(rle_decode(g.saved[t])[None], hw)[0]
     if t in g.low: return F.interpolate(g.low[t], size=hw, mode='bilinear', align_corners=False)[0,0] > 0
-    if t in self.given and o in self.given[t]: return resize_masks(rle_decode(self.given[t][o])[None], hw)[0]
     return torch.zeros(hw, dtype=torch.bool)
 
 @patch
 def known(self:Annotation, o:int, t:int)->bool:
     "Was this object looked for on this frame?"
-    return t in self.targets[o].low or t in self.given
+    return t in self.targets[o].low or t in self.targets[o].saved
 
 @patch
 def undo(self:Annotation)->int:   # The frame, or None
     "Take the last prompt back; what was tracked from it is forgotten"
     if not self.past: return None
-    o, t, old = self.past.pop()
+    o, t, old, saved = self.past.pop()
     g = self.targets.get(o)
     if g is None: return t
     with self.lock:
@@ -148,8 +176,11 @@ def undo(self:Annotation)->int:   # The frame, or None
         forget = [k for k in g.low if k not in g.prompts] if g.first is None or t<g.first else []
         for k in forget:
             for shelf in (g.bank.rest, g.low, g.tracked): shelf.pop(k, None)
+        for k in (t, *forget): self._unsign(o, k)
         if old is not None: self._look(g, t, old); g.prompts[t] = old
-        g.todo = max(t, g.first) if g.prompts else None
+        if saved is not None: g.saved[t] = saved
+        if g.prompts: g.again(max(t, g.first)); g.todo = max(g.todo, g.first)
+        else: g.todo = g.back = None
     return t
 
 @patch
@@ -157,14 +188,14 @@ def remove(self:Annotation, o:int):
     "Take an object away, with all that is known of it"
     self._at(o, 0)
     del self.targets[o]
-    for masks in self.given.values(): masks.pop(o, None)
+    for t in list(self.signed): self._unsign(o, t)
     self.past = [p for p in self.past if p[0]!=o]
 
-# %% ../nbs/10e_annotate.ipynb #c011
+# %% ../nbs/10e_annotate.ipynb #ee0718c4
 @patch
 def untracked(self:Annotation)->dict:   # object → frame
     "From where each object is to be tracked"
-    return {o: g.todo for o, g in self.targets.items() if g.todo is not None and g.prompts}
+    return {o: t for o, g in self.targets.items() if (t := g.back if g.todo is None else g.todo) is not None}
 
 @patch
 def to_track(self:Annotation, backward=True)->int:
@@ -174,40 +205,45 @@ def to_track(self:Annotation, backward=True)->int:
 @patch
 def _route(self:Annotation, backward=True):
     "(frame, backward?, objects) in the order in which they are visited"
-    todo = self.untracked()
-    if not todo: return
-    for t in range(min(todo.values()), len(self)): yield t, False, [o for o, k in todo.items() if t>=k]
-    back = {o: self.targets[o].first for o, k in todo.items() if k<=self.targets[o].first}
-    if backward and back:
-        for t in range(max(back.values())-1, -1, -1): yield t, True, [o for o, k in back.items() if t<k]
+    todo, back = ({o: getattr(g, k) for o, g in self.targets.items() if getattr(g, k) is not None} for k in ('todo', 'back'))
+    for t in range(min(todo.values(), default=len(self)), len(self)): yield t, False, [o for o, k in todo.items() if t>=k]
+    for t in range(max(back.values(), default=-1) if backward else -1, -1, -1): yield t, True, [o for o, k in back.items() if t<=k]
+
+@patch
+def _fill(self:Annotation, o, t, reverse):
+    "A frame without a prompt: found from memory; or what was confirmed earlier, which only goes to memory"
+    g = self.targets[o]
+    if not g.stands(t, reverse):
+        g.saved.pop(t, None)
+        self._look(g, t, reverse=reverse); self._unsign(o, t)
+    elif (m := rle_decode(g.saved[t])).any(): self._look(g, t, mask_prompt(m), cond=False)
 
 @patch
 def track(self:Annotation, backward:bool=True):
     "Fill the video with masks; yields the frames as they are done"
     if not any(g.prompts for g in self.targets.values()): raise PromptError("nothing to track: click on an object first")
-    self.stopped, route, done = False, list(self._route(backward)), set()
-    for i, (t, reverse, objs) in enumerate(route):
+    self.stopped = False
+    for t, reverse, objs in list(self._route(backward)):
         if self.stopped: break
         for o in objs:
             g = self.targets.get(o)
             if g is None: continue
             with self.lock:
-                if t not in g.prompts: self._look(g, t, reverse=reverse); self.confirmed.discard(t)
+                if t not in g.prompts: self._fill(o, t, reverse)
                 g.tracked[t] = reverse
-                if not reverse: g.todo = t+1
+                if reverse: g.back = t-1 if t else None
+                else: g.todo = t+1 if t+1<len(self) else None
         yield t
-    else:
-        for o in {o for _, _, os in route for o in os}:
-            if o in self.targets: self.targets[o].todo = None
 
-# %% ../nbs/10e_annotate.ipynb #c022
+# %% ../nbs/10e_annotate.ipynb #d18357cf
 @patch
 def confirm(self:Annotation, ts=None)->list:   # Frames that are confirmed now
     "The masks of these frames are right, of every object; None: all frames where every object was looked for"
-    ts = [t for t in range(len(self)) if all(self.known(o, t) for o in self.targets)] if ts is None else list(ts)
+    objs = [o for o, g in self.targets.items() if g.prompts] or list(self.targets)
+    ts = [t for t in range(len(self)) if all(self.known(o, t) for o in objs)] if ts is None else list(ts)
     if not self.targets: raise PromptError("nothing to confirm: there is no object")
     for t in ts: self._at(next(iter(self.targets)), t)
-    self.confirmed |= set(ts)
+    for t in ts: self.signed[t] = set(objs)
     return sorted(ts)
 
 @patch
@@ -262,11 +298,11 @@ def load(self:Annotation,
     ids = {n: (o if isinstance(o, int) else n+1) for n, (o, _) in enumerate(coco.objs[vid])}
     if len(set(ids.values()))<len(ids): ids = {n: n+1 for n in ids}
     for n, (_, c) in enumerate(coco.objs[vid]): self.targets[ids[n]] = Target(coco.cats[c])
-    for t, f in enumerate(coco.frames[vid]):
-        if not f.annotated: continue
-        self.given[t] = {ids[n]: rle_encode(m) for n, m in enumerate(coco.masks(vid, t)) if m.any()}
-    for o in self.targets:
-        t = next((t for t in sorted(self.given) if o in self.given[t]), None)
-        if t is not None: self._prompt(o, t, mask_prompt(rle_decode(self.given[t][o])))
-    self.past, self.confirmed = [], set(self.given)
+    saved = {t: dict(zip(ids.values(), coco.masks(vid, t))) for t, f in enumerate(coco.frames[vid]) if f.annotated}
+    for o, g in self.targets.items():
+        t = next((t for t, masks in saved.items() if masks[o].any()), None)
+        if t is not None: self._prompt(o, t, mask_prompt(saved[t][o]))
+        g.saved = {t: rle_encode(masks[o]) for t, masks in saved.items()}
+        if len(g.saved)==len(self): g.todo = g.back = None
+    self.past, self.signed = [], {t: set(ids.values()) for t in saved}
     return True
