@@ -139,7 +139,7 @@ predictor = build_sam2_video_predictor(f'/{{folder}}/model.yaml', f'{{folder}}/m
     if 'transformers' in files: use.append("With transformers: `Sam2VideoModel.from_pretrained('transformers')` and `Sam2VideoProcessor.from_pretrained('transformers')`.")
     return '\n\n'.join(out + ["## Use"] + use)+'\n'
 
-# %% ../nbs/10d_export.ipynb #c022
+# %% ../nbs/10d_export.ipynb #f7f63fb2
 def _source(source):
     "(checkpoint, folder of its run or None)"
     p = Path(source)
@@ -150,9 +150,9 @@ def _source(source):
 
 def _model_and_size(about, weights, name, image_size, where):
     "What the checkpoint is, or what was said; raises `ModelError` where neither is known"
-    name = name or about.get('model') or size_of(weights)
+    name, image_size = which_model(weights, about, name, image_size)
     if not name: raise ModelError(f"{where} does not say which model it is: give --name (tiny, small, base_plus, large, nano or a YAML)")
-    return name, int(image_size or about.get('image_size') or default_size(name))
+    return name, int(image_size or default_size(name))
 
 def export_model(
     source,                    # Run folder (its best checkpoint is taken), checkpoint, or delta

@@ -9,7 +9,7 @@ __all__ = ['log', 'sizes', 'memory_modules', 'config_file', 'default_size', 'mod
            'prompt_points', 'unreachable', 'informative', 'GradientAudit', 'build_model', 'freeze_unreachable',
            'resolve_model', 'device_of', 'in_precision']
 
-# %% ../nbs/07_model.ipynb #c002
+# %% ../nbs/07_model.ipynb #9f6b4ee3
 import copy, logging
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from .config import ConfigError, ModelConf, LossConf, PromptConf
 from .core import *
-from .weights import load_weights, read_checkpoint, size_of
+from .weights import load_weights, read_checkpoint, which_model
 
 # %% ../nbs/07_model.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -426,7 +426,7 @@ class GradientAudit:
         raise ModelError(f"{len(ns)} tensors are to train but no loss reaches them: {', '.join(ns[:5])}{', …' if len(ns)>5 else ''}. "
                          "Is a frozen or detached part in between? Take them out of model.trainable_modules, or set model.audit_gradients=false")
 
-# %% ../nbs/07_model.ipynb #c074
+# %% ../nbs/07_model.ipynb #cdf92dba
 def build_model(
     conf:ModelConf,              # Which model
     image_size:int=None,         # Side of the square, pixels
@@ -437,8 +437,8 @@ def build_model(
     "The model of a run; raises `ConfigError` or `ModelError`"
     name = conf.config_path or conf.name
     w, about = read_checkpoint(conf.checkpoint_path, name) if conf.checkpoint_path else (None, {})
-    name = name or about.get('model') or (size_of(w) if w else None)      # a checkpoint of ours knows its model and size
-    sam2 = build_sam2(name, image_size or about.get('image_size'), seed)
+    name, image_size = which_model(w, about, name, image_size)
+    sam2 = build_sam2(name, image_size, seed)
     nano = config_file(name)==config_file('nano')
     if w: load_weights(sam2, w, conf.checkpoint_path)
     elif not nano: log.warning(f"{name} starts from random weights: give model.checkpoint_path to fine-tune")
@@ -466,15 +466,16 @@ def freeze_unreachable(model, prompts, weights):
     for n, why in dead.items(): log.debug(f"not trained: {n}, since {why}")
     return model
 
-# %% ../nbs/07_model.ipynb #c080
+# %% ../nbs/07_model.ipynb #acac674f
 def resolve_model(
     cfg   # A `TrainConf`; changed in place
 ):        # The same
     "Fill in model.config_path and data.image_size; raises `ConfigError` or `ModelError`"
     start = cfg.resume or cfg.model.checkpoint_path
     weights, about = read_checkpoint(start, cfg.model.config_path) if start else ({}, {})
-    cfg.model.config_path = cfg.model.config_path or about.get('model') or size_of(weights) or 'nano'
-    cfg.data.image_size = cfg.data.image_size or about.get('image_size') or default_size(cfg.model.config_path)
+    name, size = which_model(weights, about, cfg.model.config_path, cfg.data.image_size)
+    cfg.model.config_path = name or 'nano'
+    cfg.data.image_size = size or default_size(cfg.model.config_path)
     return cfg
 
 def device_of(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['known_sizes', 'size_of', 'write_weights', 'weights_hash', 'changed', 'write_delta', 'hub_file', 'from_hub',
-           'read_checkpoint', 'read_weights', 'difference', 'load_weights']
+           'read_checkpoint', 'which_model', 'read_weights', 'difference', 'load_weights']
 
 # %% ../nbs/06b_weights.ipynb #c002
 import hashlib, json, re
@@ -105,7 +105,7 @@ def from_hub(path:str, name:str=None)->str:
     try: return hf_hub_download(repo, file)
     except Exception as e: raise ModelError(f"{file} could not be had from {repo} ({type(e).__name__}: {' '.join(str(e).split())[:100]}): {instead}") from None
 
-# %% ../nbs/06b_weights.ipynb #c025
+# %% ../nbs/06b_weights.ipynb #e1e9c689
 def read_checkpoint(
     path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for where it was, then beside the delta), hub or hub:owner/name
     name=None,  # Size, for hub
@@ -124,6 +124,15 @@ def _on_base(path, delta, about, name, base):
     weights, _ = read_checkpoint(found, about.get('model', name))
     if weights_hash(weights)!=about['base_hash']: raise ModelError(f"{path} was not made from {found}: the base's weights are others")
     return weights | delta
+
+def which_model(
+    weights,         # As `read_checkpoint` gives them, or None
+    about:dict,      # The same
+    name=None,       # Size or YAML that somebody asks for
+    image_size=None  # Input that somebody asks for, pixels
+)->tuple:            # (size or YAML, input); None for what nobody knows
+    "What a checkpoint is: what one says, else what it says itself, else what its tensors show"
+    return name or about.get('model') or size_of(weights or {}), image_size or about.get('image_size')
 
 def read_weights(path, name=None, base=None)->dict:
     "The weights alone"
