@@ -15,7 +15,7 @@ from PIL import Image
 from fastcore.basics import patch
 from .core import DataError, read_image
 
-# %% ../nbs/03c_video.ipynb #dae352d8
+# %% ../nbs/03c_video.ipynb #e94968a1
 picture_types = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 
 def by_number(path):
@@ -45,9 +45,15 @@ class FrameSource:
     def __len__(self): return len(self.items)
     def __getitem__(self, i):
         o = self.items[i]
-        im = read_image(o) if isinstance(o, (str, Path)) else Image.fromarray(o) if isinstance(o, np.ndarray) else o.convert('RGB')
+        im = read_image(o) if isinstance(o, (str, Path)) else self._picture(o, i)
         if hasattr(self, '_size') and im.size[::-1]!=self._size: raise DataError(f"frame {i} ({self.names[i]}) is {im.width}x{im.height}, the first one {self._size[1]}x{self._size[0]} (width x height): one video has one size")
         return im
+    def _picture(self, o, i):
+        "A picture that is in memory, in RGB"
+        if isinstance(o, np.ndarray) and o.dtype==np.uint8 and o.shape[2:] in ((), (3,), (4,)) and o.ndim>1: o = Image.fromarray(o)
+        if isinstance(o, Image.Image) and o.mode[0] not in 'IF': return o.convert('RGB')
+        what = f'{type(o).__name__} of {tuple(o.shape)}, {o.dtype}' if hasattr(o, 'shape') else f'picture of mode {o.mode}' if hasattr(o, 'mode') else type(o).__name__
+        raise DataError(f"frame {i} ({self.names[i]}): a {what}: give paths, PIL pictures, or arrays (H,W,3) or (H,W) of uint8")
     @property
     def size(self):
         "(H,W)"
