@@ -6,8 +6,8 @@
 __all__ = ['states', 'span', 'story', 'results', 'newest_gif', 'live_curves', 'status_html', 'Watch', 'watch', 'saved_cfg',
            'train']
 
-# %% ../nbs/12c_live.ipynb #c002
-import html, io, json, os, subprocess, sys, threading, time
+# %% ../nbs/12c_live.ipynb #6be8a406
+import html, io, os, subprocess, sys, threading, time
 from pathlib import Path
 import ipywidgets as W
 from omegaconf import OmegaConf
@@ -23,7 +23,7 @@ from .trainer import resolve
 from .trainer import train as train_here
 from .widgets import Notice, message, or_notice
 
-# %% ../nbs/12c_live.ipynb #c005
+# %% ../nbs/12c_live.ipynb #2a527118
 def span(
     seconds   # Or None
 )->str:
@@ -42,7 +42,7 @@ def story(
     out = dict(state=states.get(s.get('state'), 'over') if s else 'finished' if m else 'no status: an old run, or one that was never started')
     if s.get('video') and s.get('state') in ('measuring', 'validating'): out['state'] += f", video {s['video']}" + (f" of {s['videos']}" if s.get('videos') else '')
     if s.get('error'): out['error'] = s['error']
-    if s.get('step') is not None: out['step'] = f"{s['step']}" + (f" of {s['steps']}" if s.get('steps') else '') + f", epoch {s['epoch']}" + (f" of {s['epochs']}" if (s.get('epochs') or -1)>0 else '')
+    if s.get('step') is not None: out['step'] = f"{s['step']}" + (f" of {s['steps']}" if s.get('steps') else '') + f", epoch {s.get('epoch', '?')}" + (f" of {s['epochs']}" if (s.get('epochs') or -1)>0 else '')
     if s.get('loss')==s.get('loss') and s.get('loss') is not None: out['loss'] = f"{s['loss']:.4f}"
     if s.get('lr') is not None: out['learning rate'] = f"{s['lr']:.2e}"
     jf = read_metrics(Path(run)/'metrics.csv').get('val/JF')
@@ -55,8 +55,7 @@ def story(
 
 def results(run)->dict:
     "metrics.json, empty where there is none yet"
-    try: return json.loads((Path(run)/'metrics.json').read_text(encoding='utf-8'))
-    except (OSError, ValueError): return {}
+    return read_object(Path(run)/'metrics.json')
 
 def newest_gif(run):
     "The GIF that was written last, or None"
@@ -77,7 +76,7 @@ def status_html(run)->str:
     def row(k, v): return f'<tr><td style="padding-right:1em;opacity:.7">{html.escape(k)}</td><td{" style=color:#d55e00;font-weight:bold" if k=="error" else ""}>{html.escape(str(v))}</td></tr>'
     return f'<div role="status" style="font:13px sans-serif;line-height:1.5"><b>{html.escape(Path(run).name)}</b><table>' + ''.join(row(k, v) for k, v in story(run).items()) + '</table></div>'
 
-# %% ../nbs/12c_live.ipynb #c007
+# %% ../nbs/12c_live.ipynb #3541a395
 class Watch(W.VBox):
     "A run as a panel"
     def __init__(self,
@@ -112,7 +111,7 @@ class Watch(W.VBox):
         "Is there a process that could answer?"
         if self.process is not None: return self.process.poll() is None
         s = read_status(self.folder)
-        return bool(s) and s['state'] not in (*ended, 'lost')
+        return bool(s) and s.get('state') not in (*ended, 'lost')
 
     def _follow(self):
         while not self.closed:
@@ -122,7 +121,7 @@ class Watch(W.VBox):
             if not going: break
             time.sleep(self.every)
 
-# %% ../nbs/12c_live.ipynb #c008
+# %% ../nbs/12c_live.ipynb #60258969
 @patch
 def look(self:Watch):
     "Read the folder and show what has changed"
@@ -133,7 +132,7 @@ def look(self:Watch):
     self.text.value = status_html(self.folder)
     paused = s.get('state')=='paused'
     for k, b in self.buttons.items(): b.disabled = not going or (k=='resume' and not paused) or (k=='pause' and paused)
-    if s.get('steps'): self.bar.max, self.bar.value = s['steps'], s['step']
+    if s.get('steps'): self.bar.max, self.bar.value = s['steps'], s.get('step') or 0
     for path, w, read in ((self.folder/'metrics.csv', self.curves, lambda p: live_curves(self.folder)), (newest_gif(self.folder), self.gif, Path.read_bytes)):
         if path is None or not path.is_file(): continue
         now = path, path.stat().st_mtime
@@ -167,7 +166,7 @@ def best(self:Watch)->Path:
 
 @or_notice
 def watch(
-    run=None,             # Run folder; None: the newest below `output_dir`
+    run=None,             # Run folder, or what `train` returned; None: the newest below `output_dir`
     output_dir='outputs', # Where runs are
     every:float=.5        # Seconds between two looks
 )->Watch:                 # A `Notice` where there is no run
@@ -176,6 +175,8 @@ def watch(
         runs = [p.parent for p in Path(output_dir).glob('*/*/config.yaml')]
         if not runs: raise DataError(f"{output_dir}: no runs in it yet")
         run = max(runs, key=lambda p: p.stat().st_mtime)
+    run = getattr(run, 'folder', run)
+    if not isinstance(run, (str, Path)): raise DataError(f"a run is its folder, not {type(run).__name__}")
     if not Path(run).is_dir(): raise DataError(f"{run}: no such run folder")
     if not (Path(run)/'config.yaml').is_file(): raise DataError(f"{run}: not a run folder: it has no config.yaml (runs are at {output_dir}/<date>/<time>)")
     return Watch(run, every)
