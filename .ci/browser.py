@@ -52,6 +52,14 @@ def notebook(path, cells):
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in [*cells, "print('ALL'+'DONE')"]], metadata=dict(kernelspec=dict(name='python3', display_name='Python 3', language='python')))
     nbformat.write(nb, path)
 
+def emptied(path, to):
+    "Write a notebook of ours again without its outputs; the last cell says that all ran"
+    nb = nbformat.read(path, 4)
+    for c in nb.cells:
+        if c.cell_type=='code': c.outputs = []
+    nb.cells.append(nbformat.v4.new_code_cell("print('ALL'+'DONE')"))
+    nbformat.write(nb, to)
+
 class Tab:
     "A notebook that is open in a front end"
     def __init__(self, b, address, front, out, errors):
@@ -159,7 +167,13 @@ def test_browse(tab, folder):
     f.locator('input.speed').fill('30'); f.press('Home')
     f.locator('button.play').click(); before = int(f.get_attribute('data-paints')); page.wait_for_timeout(1500); seen = int(f.get_attribute('data-paints'))-before
     f.locator('button.play').click(); assert seen > 12, f'only {seen} frames in a second and a half'
-    f.locator('summary').click(); f.locator('.problems button').first.click(); tab.until("() => !document.querySelector('.film .said').classList.contains('error')", 'no error', 5)
+    d = json.loads((folder/'data/bad.json').read_text())
+    bad = next(i for i in d['images'] if i['id']==d['annotations'][40]['image_id'])
+    video, t = list(dict.fromkeys(i['video_id'] for i in d['images'])).index(bad['video_id']), bad['order_in_video']
+    assert (video, t)!=(0, int(f.get_attribute('data-frame'))), 'the click would go nowhere'
+    f.locator('summary').click(); f.locator('.problems button').first.click()
+    tab.until("([v, t]) => { const f = document.querySelector('.film'); return +f.dataset.frame === t && +f.querySelector('select').value === v }", 'a problem goes to its video and frame', 20, [video, t]); film(tab); tab.shot('browse_problem')
+    f.locator('select').select_option('0'); tab.until("() => document.querySelector('.film select').value === '0'", 'the first video', 20); film(tab)
     f.locator('select').select_option('1'); tab.until("() => document.querySelector('.film select').value === '1'", 'the next video', 20); film(tab)
     page.locator('[title="next video"]').first.click(); tab.until("() => document.querySelector('.film select').value === '2'", 'the one after', 20); film(tab)
     assert page.get_by_role('alert').filter(has_text='no such file').count(), 'a file that is not there has no notice'
@@ -210,6 +224,9 @@ def test_annotate(tab, folder):
     click(tab, f, .5, .5); press('Track'); page.wait_for_timeout(200); press('Stop')
     tab.until("() => /tracked|stopped/.test(document.querySelector('.film .said').textContent)", 'stopped or done', 60); page.wait_for_timeout(500)
     press('Track'); page.wait_for_timeout(300); tab.until("() => /tracked|all is/.test(document.querySelector('.film .said').textContent)", 'tracked to the end', 60)
+    f.press('End'); f.locator('button.sure').click(); tab.until("() => /^frame 11\\b/.test(document.querySelector('.film .said').textContent)", 'the frame that is seen is confirmed')
+    f.press('Home'); f.press(' '); page.wait_for_timeout(700); f.locator('button.sure').click()
+    tab.until("() => { const f = document.querySelector('.film'), t = +f.dataset.frame; return t > 1 && f.querySelector('.said').textContent.startsWith(`frame ${t}`) }", 'so it is while playing, which ends with it')
     press('Confirm all'); tab.until("() => /12 of 12 frames confirmed/.test(document.querySelector('.film .said').textContent)", 'confirmed')
     press('Save'); tab.until("() => /12 annotated frames/.test(document.querySelector('.film .said').textContent)", 'saved')
     page.get_by_text('by numbers').click(); page.get_by_label('x', exact=True).fill('500'); page.get_by_label('x', exact=True).press('Tab'); press('Click +')
@@ -238,11 +255,7 @@ def test_live(tab, folder):
 def test_ours(tab, folder):
     "Our own notebooks, opened as they are and run from top to bottom"
     for name in ('12_widgets', '12b_annotator'):
-        nb = nbformat.read(root/'nbs'/f'{name}.ipynb', 4)
-        for c in nb.cells:
-            if c.cell_type=='code': c.outputs = []
-        nb.cells.append(nbformat.v4.new_code_cell("print('ALL'+'DONE')"))
-        nbformat.write(nb, folder/f'{name}.ipynb')
+        emptied(root/'nbs'/f'{name}.ipynb', folder/f'{name}.ipynb')
         tab.run_all(f'{name}.ipynb')
         film(tab); tab.page.wait_for_timeout(500); tab.shot(f'ours_{name}')
 
@@ -301,7 +314,8 @@ def test_site(b, out):
         box = page.locator('.smalldocs-search input, input[type=search], #quarto-search input').first
         if not box.is_visible(): page.locator('.smalldocs-search button, #quarto-search button, .smalldocs-search').first.click()
         box.fill('object pointer'); page.wait_for_timeout(800); page.screenshot(path=str(out/'site_search.png'))
-        assert page.locator('a[href*="model.html"], a[href*="track.html"], a[href*="annotate.html"]').filter(has_text='ointer').count() or 'pointer' in page.inner_text('body').lower(), 'search finds nothing'
+        found = page.locator('a[href*="model.html"], a[href*="track.html"]').filter(has_text='object pointer')      # what the menu links to does not say so
+        assert found.count() and found.first.is_visible(), 'search finds nothing'
         page.close()
     assert not errors, '\n'.join(errors[:30])
 

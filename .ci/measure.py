@@ -6,8 +6,7 @@ Figures are printed as rows of a table; nothing is asserted, since machines diff
 """
 import argparse, json, os, statistics, subprocess, sys, tempfile, time, urllib.request
 from pathlib import Path
-import nbformat
-from browser import Tab, browser, click, film, jupyter, notebook, root
+from browser import Tab, browser, click, emptied, film, jupyter, notebook, root
 
 cells = ["""from sam2_video_nb.synth import write_synth
 from sam2_video_nb.widgets import browse
@@ -58,25 +57,27 @@ def widgets():
                 tab.page.close()
     for k, v in rows.items(): print(f'| {k} | ' + ' | '.join(v) + ' |')
 
+def end_kernels(at):
+    "A notebook that is closed keeps its kernel, and its memory"
+    for o in json.loads(urllib.request.urlopen(f'{at}/api/sessions').read()): urllib.request.urlopen(urllib.request.Request(f"{at}/api/sessions/{o['id']}", method='DELETE'))
+
 def notebooks():
     "Seconds of each notebook of the last commit in JupyterLab: opened, all its cells run, its kernel's start included"
-    folder, out = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
-    subprocess.run(['git', 'clone', '-q', str(root), str(folder/'main')], check=True)
-    if (root.parent/'shared').is_dir(): (folder/'shared').symlink_to(root.parent/'shared')
-    nbs = folder/'main/nbs'
-    with browser() as b, jupyter(nbs, os.cpu_count()) as at:
-        for p in sorted(nbs.rglob('*.ipynb')):
-            nb, errors = nbformat.read(p, 4), []
-            for c in nb.cells:
-                if c.cell_type=='code': c.outputs = []
-            nb.cells.append(nbformat.v4.new_code_cell("print('ALL'+'DONE')"))
-            nbformat.write(nb, p)
-            tab, how, start = Tab(b, at, 'lab', out, errors), '', time.time()
-            try: tab.run_all(p.relative_to(nbs).as_posix(), 300)
-            except Exception as e: how = f'FAILED: {str(e)[-300:]}'
-            print(f'{time.time()-start:5.0f} s  {p.relative_to(nbs)}  {how}{errors or ""}', flush=True)
-            tab.page.close()
-            for s in json.loads(urllib.request.urlopen(f'{at}/api/sessions').read()): urllib.request.urlopen(urllib.request.Request(f"{at}/api/sessions/{s['id']}", method='DELETE'))
+    with tempfile.TemporaryDirectory() as tmp:
+        folder = Path(tmp)
+        subprocess.run(['git', 'clone', '-q', str(root), str(folder/'main')], check=True)
+        if (root.parent/'shared').is_dir(): (folder/'shared').symlink_to(root.parent/'shared')
+        nbs = folder/'main/nbs'
+        with browser() as b, jupyter(nbs, os.cpu_count()) as at:
+            for p in sorted(nbs.rglob('*.ipynb')):
+                emptied(p, p)
+                errors, how, start = [], '', time.time()
+                tab = Tab(b, at, 'lab', folder, errors)
+                try: tab.run_all(p.relative_to(nbs).as_posix(), 300)
+                except Exception as e: how = f'FAILED: {str(e)[-300:]}'
+                print(f'{time.time()-start:5.0f} s  {p.relative_to(nbs)}  {how}{errors or ""}', flush=True)
+                tab.page.close()
+                end_kernels(at)
 
 if __name__=='__main__':
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
