@@ -18,7 +18,7 @@ from .coco import CocoVideo, read_json, write_coco
 from .prompts import box, clicks, mask_prompt, scale_prompt
 from .model import SAM2VideoModel, MemoryBank, encode, frame_step, in_precision
 
-# %% ../nbs/10e_annotate.ipynb #d1b4a669
+# %% ../nbs/10e_annotate.ipynb #65c20412
 class Target:
     "An object that is being annotated"
     def __init__(self, name):
@@ -49,6 +49,7 @@ class Annotation:
     ):
         self.source, self.model, self.vid, self.precision = open_frames(video), model, str(vid), precision
         self.size, self.targets, self.signed, self.past = self.source.size, {}, {}, []       # signed: frame → objects whose masks are confirmed there
+        self.before = set()                                                             # frames that are annotated in the file
         self.feats, self.keep_features, self.lock, self.stopped = OrderedDict(), keep_features, threading.RLock(), False
     def __len__(self): return len(self.source)
     def __repr__(self): return f"Annotation({self.vid}: {len(self)} frames, {len(self.targets)} objects, {len(self.confirmed)} frames confirmed)"
@@ -235,7 +236,7 @@ def track(self:Annotation, backward:bool=True):
                 else: g.todo = t+1 if t+1<len(self) else None
         yield t
 
-# %% ../nbs/10e_annotate.ipynb #d18357cf
+# %% ../nbs/10e_annotate.ipynb #075b0f04
 @patch
 def confirm(self:Annotation, ts=None)->list:   # Frames that are confirmed now
     "The masks of these frames are right, of every object; None: all frames where every object was looked for"
@@ -282,6 +283,7 @@ def save(self:Annotation,
         for o, g in self.targets.items() if t in self.confirmed else ():
             m = self.mask(o, t)
             if m.any(): anns.append(dict(id=n, image_id=first+t, category_id=cats[g.name], track_id=o, iscrowd=0, segmentation=rle_encode(m))); n += 1
+    self.before = self.confirmed
     return write_coco(path, images, anns, [dict(id=i, name=c) for c, i in cats.items()], **{k: v for k, v in old.items() if k not in ('images', 'annotations', 'categories')})
 
 @patch
@@ -304,5 +306,5 @@ def load(self:Annotation,
         if t is not None: self._prompt(o, t, mask_prompt(saved[t][o]))
         g.saved = {t: rle_encode(masks[o]) for t, masks in saved.items()}
         if len(g.saved)==len(self): g.todo = g.back = None
-    self.past, self.signed = [], {t: set(ids.values()) for t in saved}
+    self.past, self.before, self.signed = [], set(saved), {t: set(ids.values()) for t in saved}
     return True

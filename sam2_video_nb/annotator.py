@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['Canvas', 'Annotator', 'annotate']
 
-# %% ../nbs/12b_annotator.ipynb #c002
+# %% ../nbs/12b_annotator.ipynb #916b7053
 import threading, time
 from pathlib import Path
 import ipywidgets as W, numpy as np, torch
 from PIL import Image
 from fastcore.basics import patch
+from .config import *
 from .core import *
 from .show import colors
 from .film import *
@@ -18,12 +19,12 @@ from .coco import CocoVideo
 from .annotate import *
 from .widgets import *
 
-# %% ../nbs/12b_annotator.ipynb #c005
+# %% ../nbs/12b_annotator.ipynb #eff67e90
 class Canvas(Player):
     "A film that can be clicked on; what was clicked goes to `heard(kind, frame, …)` in pixels of the video"
     def __init__(self,
         ann:Annotation,   # What is clicked on
-        heard,            # Called with 'point' or 'box', the frame, and numbers
+        heard,            # Called with 'point', 'box', 'confirm' or 'undo', the frame, and numbers
         size:int=512,     # Longer side in the browser, pixels
         said=''           # The line under the picture, to begin with
     ):
@@ -61,11 +62,15 @@ def hear_box(self:Canvas, t, box):
     s = self.ann.size[0]/self.hw[0]
     self.heard('box', int(t), *(float(v)*s for v in box))
 @patch
+def hear_confirm(self:Canvas, t):
+    "The masks of this frame are right"
+    self.heard('confirm', int(t))
+@patch
 def hear_undo(self:Canvas):
     "The key z"
     self.heard('undo', self.frame)
 
-# %% ../nbs/12b_annotator.ipynb #c007
+# %% ../nbs/12b_annotator.ipynb #0e38344f
 def _button(text, tip, do, **kw):
     b = W.Button(description=text, tooltip=tip, layout=W.Layout(width='auto'), **kw)
     b.on_click(lambda _: do())
@@ -92,12 +97,13 @@ class Annotator(W.VBox):
         self.buttons = {k: _button(k, tip, lambda f=f: self.do(f)) for k, tip, f in (
             ('Add object', 'another object, of this name', lambda: self.add()), ('Remove', 'take this object away', lambda: self.remove()), ('Undo', 'take the last click or box back (z)', lambda: self.undo()),
             ('Track', 'fill the video from what has changed', lambda: self.track()), ('Stop', 'stop tracking; what was reached stays', lambda: self.stop()),
-            ('Confirm frame', 'the masks of this frame are right', lambda: self.confirm([self.canvas.frame])), ('Confirm all', 'the masks of all frames looked at are right', lambda: self.confirm()), ('Save', 'write the confirmed frames', lambda: self.save()),
+            ('Confirm all', 'the masks of all frames looked at are right', lambda: self.confirm()), ('Save', 'write the confirmed frames', lambda: self.save()),
             ('Click +', 'a click on the object, by numbers', lambda: self.heard('point', n['t'].value, n['x'].value, n['y'].value, True)), ('Click −', 'a click beside it, by numbers', lambda: self.heard('point', n['t'].value, n['x'].value, n['y'].value, False)),
-            ('Box', 'a box, by numbers', lambda: self.heard('box', n['t'].value, n['x'].value, n['y'].value, n['x1'].value, n['y1'].value)))}
+            ('Box', 'a box, by numbers', lambda: self.heard('box', n['t'].value, n['x'].value, n['y'].value, n['x1'].value, n['y1'].value)),
+            ('Confirm frame', 'the masks of this frame are right', lambda: self.confirm([n['t'].value])))}
         b = self.buttons
-        by_numbers = W.Accordion([W.HBox([*n.values(), b['Click +'], b['Click −'], b['Box']], layout=W.Layout(flex_flow='row wrap'))], titles=('by numbers, in pixels of the video',), selected_index=None)
-        rows = [W.HBox(row, layout=W.Layout(flex_flow='row wrap')) for row in ([self.which, self.name, b['Add object'], b['Remove'], b['Undo']], [b['Track'], b['Stop'], self.both, self.bar], [b['Confirm frame'], b['Confirm all'], self.out, b['Save']])]
+        by_numbers = W.Accordion([W.HBox([*n.values(), b['Click +'], b['Click −'], b['Box'], b['Confirm frame']], layout=W.Layout(flex_flow='row wrap'))], titles=('by numbers, in pixels of the video',), selected_index=None)
+        rows = [W.HBox(row, layout=W.Layout(flex_flow='row wrap')) for row in ([self.which, self.name, b['Add object'], b['Remove'], b['Undo']], [b['Track'], b['Stop'], self.both, self.bar], [b['Confirm all'], self.out, b['Save']])]
         super().__init__([rows[0], self.canvas, *rows[1:], by_numbers])
         self._list()
 
@@ -122,8 +128,9 @@ def _hold(self:Annotator):
 def heard(self:Annotator, kind, t, *v):
     "A click or a box, from the picture or by numbers"
     if kind=='undo': return self.undo()
+    if kind=='confirm': return self.confirm([t])
     self._hold()
-    new = not self.ann.targets
+    new, confirmed = not self.ann.targets, len(self.ann.confirmed)
     if new: self.add()
     try:
         if kind=='point': self.ann.click(self.which.value, t, *v)
@@ -134,7 +141,9 @@ def heard(self:Annotator, kind, t, *v):
     self.canvas.update([t])
     if self.canvas.frame!=t: self.canvas.frame = t
     g = self.ann.targets[self.which.value]
-    self.say(f"{g.name} {self.which.value}, frame {t}: {'mask of ' + format(int(self.ann.mask(self.which.value, t).sum()), ',') + ' pixels; Track goes on from here' if self.ann.mask(self.which.value, t).any() else 'the model finds nothing there: click again, or drag a box'}")
+    area, lost = int(self.ann.mask(self.which.value, t).sum()), confirmed-len(self.ann.confirmed)
+    self.say(f"{g.name} {self.which.value}, frame {t}: " + (f'mask of {area:,} pixels; Track goes on from here' if area else 'the model finds nothing there: click again, or drag a box')
+             + (f'; {lost} frames are to be confirmed again, with this object' if lost>1 else ''))
 
 @patch
 def add(self:Annotator):
@@ -159,14 +168,17 @@ def confirm(self:Annotator, ts=None):
     if self.busy: raise PromptError("tracking is going on: stop it first, or wait")
     done = self.ann.confirm(ts)
     self.canvas.update([])
-    self.say(f"{len(self.ann.confirmed)} of {len(self.ann)} frames confirmed; Save writes them" if done else 'no frame has a mask of every object yet: track first')
+    if not done: return self.say('no frame has a mask of every object yet: track first')
+    absent = [f'{g.name} {o}' for o, g in self.ann.targets.items() if ts is not None and not self.ann.mask(o, done[0]).any()]
+    self.say((f"frame {done[0]}{': without ' + ', '.join(absent) if absent else ''}; " if ts is not None else '') + f"{len(self.ann.confirmed)} of {len(self.ann)} frames confirmed; Save writes them")
 @patch
 def save(self:Annotator):
     "Write what is confirmed"
+    lost = len(self.ann.before-self.ann.confirmed)
     path = self.ann.save(self.out.value)
-    self.say(f"{path}: {len(self.ann.confirmed)} annotated frames of {self.ann.vid}; the other {len(self.ann)-len(self.ann.confirmed)} are written as not annotated")
+    self.say(f"{path}: {len(self.ann.confirmed)} annotated frames of {self.ann.vid}; the other {len(self.ann)-len(self.ann.confirmed)} are written as not annotated" + (f", {lost} of which were before: confirm them if their masks are right, and save again" if lost else ''))
 
-# %% ../nbs/12b_annotator.ipynb #c008
+# %% ../nbs/12b_annotator.ipynb #228ffbc5
 @patch(as_prop=True)
 def busy(self:Annotator)->bool:
     "Is it tracking?"
@@ -208,7 +220,7 @@ def wait(self:Annotator, seconds=None):
 
 @or_notice
 def annotate(
-    video,                   # Folder of frames, video file, list of pictures, or (`CocoVideo`, video id)
+    video,                   # Folder of frames, video file, list of pictures, or (`CocoVideo` or path of a JSON, video)
     model,                   # SAM2VideoModel, or path of a checkpoint
     out='annotations.json',  # Where `Save` writes; if this video is in it, its annotation goes on
     vid=None,                # What the video is called; None: its file's name
@@ -218,8 +230,9 @@ def annotate(
     **kw                     # As for `as_model`: name, image_size and device of a checkpoint
 )->Annotator:                # A `Notice` where it cannot be done
     "Annotate a video by clicks"
-    if isinstance(video, tuple) and len(video)==2 and isinstance(video[0], CocoVideo):
-        coco, v = video
+    if size<1: raise ConfigError(f"annotate: size={size}: at least 1")
+    if isinstance(video, tuple) and len(video)==2 and (isinstance(video[0], CocoVideo) or str(video[0]).endswith('.json')):
+        coco = as_dataset(video[0]); v, = coco.subset([video[1]]).videos
         video, vid = [f.path for f in coco.frames[v]], vid or v
     vid = vid or (Path(video).stem if isinstance(video, (str, Path)) else 'video')
     ann = Annotation(video, as_model(model, **kw), vid, precision)

@@ -92,7 +92,7 @@ def error_masks(
     hit = (pred & true).any(0) & ~miss & ~extra
     return torch.stack([hit, miss & ~extra, extra & ~miss, miss & extra])
 
-# %% ../nbs/02b_film.ipynb #c013
+# %% ../nbs/02b_film.ipynb #39689729
 _signs = {VISIBLE: '#', ABSENT: '.', UNLABELLED: '-'}
 
 def _mark(t, n, p):
@@ -105,7 +105,7 @@ def about(self:Film)->dict:   # Ready for JSON
     return dict(title=self.title, height=self.size[0], width=self.size[1], scale=(self.orig_size or self.size)[0]/self.size[0], names=list(map(str, self.names)), fps=self.fps, panes=list(self.panes), layers=self.layers,
                 things=[dict(name=str(o.name), cat=str(o.cat), col=[int(c) for c in o.col]) for o in self.things], error=[dict(name=o.name, col=list(o.col)) for o in error_things],
                 states=[''.join(_signs[int(s)] for s in col) for col in states.T], marks=[_mark(*m) for m in self.marks],
-                curves={k: [None if v is None or v!=v else round(float(v), 4) for v in vs] for k, vs in self.curves.items()}, problems=[dict(t=int(t), text=str(s)) for t, s in self.problems])
+                curves={k: [None if v is None or v!=v else round(float(v), 4) for v in vs] for k, vs in self.curves.items()}, found=len(self.problems), problems=[dict(t=int(t), text=str(s)) for t, s in self.problems])
 
 @patch
 def jpeg(self:Film, t:int, quality=85)->bytes:
