@@ -70,7 +70,7 @@ def hear_undo(self:Canvas):
     "The key z"
     self.heard('undo', self.frame)
 
-# %% ../nbs/12b_annotator.ipynb #0e38344f
+# %% ../nbs/12b_annotator.ipynb #5bc5407f
 def _button(text, tip, do, **kw):
     b = W.Button(description=text, tooltip=tip, layout=W.Layout(width='auto'), **kw)
     b.on_click(lambda _: do())
@@ -169,8 +169,9 @@ def confirm(self:Annotator, ts=None):
     done = self.ann.confirm(ts)
     self.canvas.update([])
     if not done: return self.say('no frame has a mask of every object yet: track first')
-    absent = [f'{g.name} {o}' for o, g in self.ann.targets.items() if ts is not None and not self.ann.mask(o, done[0]).any()]
-    self.say((f"frame {done[0]}{': without ' + ', '.join(absent) if absent else ''}; " if ts is not None else '') + f"{len(self.ann.confirmed)} of {len(self.ann)} frames confirmed; Save writes them")
+    one = f'frame {ts[0]}' if ts is not None and len(ts)==1 else ''
+    absent = [f'{g.name} {o}' for o, g in self.ann.targets.items() if one and not self.ann.mask(o, ts[0]).any()]
+    self.say(one + (f": without {', '.join(absent)}" if absent else '') + ('; ' if one else '') + f"{len(self.ann.confirmed)} of {len(self.ann)} frames confirmed; Save writes them")
 @patch
 def save(self:Annotator):
     "Write what is confirmed"

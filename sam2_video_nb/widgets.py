@@ -25,7 +25,7 @@ from .model import SAM2VideoModel, build_sam2, device_of
 from .metrics import *
 from .track import track, truth_prompts
 
-# %% ../nbs/12_widgets.ipynb #c005
+# %% ../nbs/12_widgets.ipynb #c0d69071
 _store_js = r"""
 const make = (tag, props = {}, ...kids) => { const e = document.createElement(tag); Object.assign(e, props); e.append(...kids); return e }
 class Recent extends Map {               // a map that forgets what was not used for long
@@ -60,15 +60,17 @@ class Store {
       this.pngs.set(t, Array.from({ length: msg.maps }, () => blob('image/png'))); this.bits.delete(t)
     }
   }
-  async decode(t) {                      // [picture, label maps]
-    if (!this.pictures.get(t)) this.pictures.set(t, await createImageBitmap(this.jpegs.get(t)))
-    if (!this.bits.get(t)) { const b = await Promise.all(this.pngs.get(t).map(p => bitsOf(p, this.W, this.H))); this.bits.set(t, b) }
-    return [this.pictures.get(t), this.bits.get(t)]
+  async decode(t) {                      // [picture, label maps]; what comes too late, after another film or other masks, is not kept
+    const { W, H, jpegs, pngs, pictures, bits } = this, png = pngs.get(t)
+    if (!pictures.get(t)) pictures.set(t, await createImageBitmap(jpegs.get(t)))
+    let b = bits.get(t)
+    if (!b) { b = await Promise.all(png.map(p => bitsOf(p, W, H))); if (pngs.get(t) === png) bits.set(t, b) }
+    return [pictures.get(t), b]
   }
 }
 """
 
-# %% ../nbs/12_widgets.ipynb #c007
+# %% ../nbs/12_widgets.ipynb #e27c2313
 _paint_js = r"""
 const rgb = c => c[0] | c[1] << 8 | c[2] << 16
 function tint(bits, W, H, on, cols, alpha, px, edges) {
@@ -98,8 +100,8 @@ function paint(canvas, a, t, picture, bits, off, alpha, over) {   // the whole s
   if (canvas.width !== z*w || canvas.height !== z*(H+top)) { canvas.width = z*w; canvas.height = z*(H+top) }
   const k = w/(canvas.clientWidth || z*w)            // film pixels to a pixel of the screen
   g.setTransform(z, 0, 0, z, 0, 0); g.clearRect(0, 0, w, H+top)
-  let cover = over.get(t)
-  if (!cover) {
+  let { cover, of } = over.get(t) || {}
+  if (of !== bits) {                                 // none yet, or of masks that are no more
     cover = new OffscreenCanvas(w, H)
     const c = cover.getContext('2d')
     panes.forEach((title, p) => {
@@ -113,7 +115,7 @@ function paint(canvas, a, t, picture, bits, off, alpha, over) {   // the whole s
       }
       c.putImageData(im, p*(W+gap), 0)
     })
-    over.set(t, cover)
+    over.set(t, { cover, of: bits })
   }
   panes.forEach((title, p) => {
     const x = p*(W+gap)
@@ -156,7 +158,7 @@ function paintTimeline(canvas, a, t, off) {
 }
 """
 
-# %% ../nbs/12_widgets.ipynb #37eaf125
+# %% ../nbs/12_widgets.ipynb #4d1f8607
 _view_js = r"""
 function view({ model, el }) {
   const off = new Set(), over = new Recent(300), store = new Store(msg => model.send(msg))
@@ -281,8 +283,8 @@ function view({ model, el }) {
   const heard = (msg, buffers) => {
     if (msg.kind === 'say') { say(msg.text, msg.error); return }
     if (msg.gen !== a?.gen) return
-    if (msg.kind === 'drop') { store.jpegs.clear(); store.pngs.clear(); store.pictures.clear(); store.bits.clear(); over.clear(); store.asked.clear(); draw(); return }
     store.put(msg, buffers); msg.ts.forEach(k => over.delete(k))
+    if (a.names.length <= 120) msg.ts.forEach(k => store.decode(k).catch(() => {}))       // ready before one gets there; what is wrong is said there
     if (msg.kind === 'masks' && msg.ts.includes(t)) { root.dataset.masks = 1 + +(root.dataset.masks || 0); root.dataset.answered = performance.now() }
     root.dataset.loaded = store.jpegs.size
     if (msg.ts.includes(t)) draw(); else store.fetch(t)
