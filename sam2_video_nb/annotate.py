@@ -236,7 +236,7 @@ def track(self:Annotation, backward:bool=True):
                 else: g.todo = t+1 if t+1<len(self) else None
         yield t
 
-# %% ../nbs/10e_annotate.ipynb #075b0f04
+# %% ../nbs/10e_annotate.ipynb #1543ecea
 @patch
 def confirm(self:Annotation, ts=None)->list:   # Frames that are confirmed now
     "The masks of these frames are right, of every object; None: all frames where every object was looked for"
@@ -300,11 +300,11 @@ def load(self:Annotation,
     ids = {n: (o if isinstance(o, int) else n+1) for n, (o, _) in enumerate(coco.objs[vid])}
     if len(set(ids.values()))<len(ids): ids = {n: n+1 for n in ids}
     for n, (_, c) in enumerate(coco.objs[vid]): self.targets[ids[n]] = Target(coco.cats[c])
-    saved = {t: dict(zip(ids.values(), coco.masks(vid, t))) for t, f in enumerate(coco.frames[vid]) if f.annotated}
+    saved = {t: {o: rle_encode(m) for o, m in zip(ids.values(), coco.masks(vid, t))} for t, f in enumerate(coco.frames[vid]) if f.annotated}
     for o, g in self.targets.items():
-        t = next((t for t, masks in saved.items() if masks[o].any()), None)
-        if t is not None: self._prompt(o, t, mask_prompt(saved[t][o]))
-        g.saved = {t: rle_encode(masks[o]) for t, masks in saved.items()}
+        t, m = next(((t, m) for t, masks in saved.items() if (m := rle_decode(masks[o])).any()), (None, None))
+        if t is not None: self._prompt(o, t, mask_prompt(m))
+        g.saved = {t: masks[o] for t, masks in saved.items()}
         if len(g.saved)==len(self): g.todo = g.back = None
     self.past, self.before, self.signed = [], set(saved), {t: set(ids.values()) for t in saved}
     return True
