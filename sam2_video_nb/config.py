@@ -84,7 +84,7 @@ class ModelConf:
     config_path:Optional[str] = opt(None, "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano")
     checkpoint_path:Optional[str] = opt(None, "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official ones of model.name; empty: random weights")
     trainable_modules:Optional[List[str]] = opt(None, "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for nano without a checkpoint")
-    bptt_frames:Optional[int] = opt(None, "frames that the gradient flows back through the memory; empty: the whole clip")
+    bptt_frames:Optional[int] = opt(None, "cut the gradient through the memory every so many frames (what is learnt reaches less far back; no memory is saved); empty: the whole clip")
     predictor_memory:bool = opt(False, "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); tracking always does")
     audit_gradients:bool = opt(True, "stop if something that should train gets no gradient at the first steps")
     prompt_type:Optional[str] = opt(None, "alias of prompts.prompt_type", ['point', 'box', 'mask', 'mixed'])

@@ -306,7 +306,7 @@ class SAM2VideoModel(nn.Module):
     def __init__(self,
         sam2:nn.Module,                  # As `build_sam2` gives it
         trainable=memory_modules,        # Names or globs of what trains
-        bptt_frames:Optional[int]=None,  # Frames that the gradient flows back; None: all
+        bptt_frames:Optional[int]=None,  # The gradient through the memory is cut every so many frames; None: nowhere
         predictor_memory=False           # Train with the predictor's memory to the bit
     ):
         super().__init__()

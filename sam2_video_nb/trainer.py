@@ -569,4 +569,5 @@ def _out_of_memory():
     "Say what to lower when a GPU is full"
     try: yield
     except torch.OutOfMemoryError as e:
-        raise ModelError(f"out of GPU memory ({str(e).splitlines()[0][:120]}): lower data.max_objects, data.video_clip_length, data.batch_size or data.image_size, or set model.bptt_frames") from e
+        raise ModelError(f"out of GPU memory ({str(e).splitlines()[0][:120]}): set trainer.precision=bf16-mixed, "
+                         "or lower data.max_objects, data.video_clip_length, data.batch_size or data.image_size") from e
