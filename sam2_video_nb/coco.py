@@ -121,7 +121,14 @@ class _Source:
         "Image entries by what their id is compared by; of two with one id the first"
         return {k:o for _,o in reversed(self.entries('images')) if (k := _key(o.get('id'))) is not None}
 
-    def annotated(self, image): return image.get(self.annotated_key) in (None, True, 1)   # null is as good as missing
+    def looked(self, image):
+        "Tracks that were looked at in an image, as what ids are compared by; None: all"
+        v = image.get('annotated_tracks')
+        return frozenset(map(_key, v)) if isinstance(v, list) else None
+
+    def annotated(self, image):
+        "Was anything looked at? A flag of null is as good as a missing one"
+        return image.get(self.annotated_key) in (None, True, 1) and self.looked(image) != frozenset()
 
 # %% ../nbs/03_coco.ipynb #c020
 def _is_id(v): return type(v) is int or type(v) is str and v != ''
@@ -129,14 +136,19 @@ def _is_text(v): return type(v) is str and v.strip() != ''
 def _is_int(v): return type(v) is int
 def _is_flag(v): return type(v) is bool or type(v) is int and v in (0,1)
 def _is_side(v): return type(v) is int and v > 0
+def _is_ids(v): return isinstance(v, list) and all(map(_is_id, v))
 
 _id, _text, _int = (_is_id, 'an integer or a text'), (_is_text, 'a text'), (_is_int, 'a whole number')
 _flag, _side = (_is_flag, 'true or false'), (_is_side, 'pixels, a whole number above 0')
+_ids = _is_ids, 'a list of track ids'
 _required = dict(
     images=dict(id=_id, file_name=_text, video_id=_id, order_in_video=_int),
     annotations=dict(id=_id, image_id=_id, category_id=_id, segmentation=(lambda v: True, '')),  # looked at when it is decoded
     categories=dict(id=_id, name=_text))
-_optional = dict(images=dict(height=_side, width=_side), annotations=dict(iscrowd=_flag, track_id=_id, instance_id=_id, object_id=_id), categories={})
+_optional = dict(
+    images=dict(height=_side, width=_side, annotated_tracks=_ids),
+    annotations=dict(iscrowd=_flag, track_id=_id, instance_id=_id, object_id=_id),
+    categories={})
 
 # %% ../nbs/03_coco.ipynb #c021
 def _list_rules(src):
@@ -232,11 +244,118 @@ def _track_rules(src):
                 f"track {t!r} of video {image.get('video_id')!r} was of category {_short(before)} before "
                 f"and is of {_short(o.get('category_id'))} here", frame, level)
 
+# %% ../nbs/03_coco.ipynb #tr02
+def _tracks_by_video(src):
+    "`{video: its tracks}`, both as what ids are compared by; an annotation without a track adds None"
+    tracks = defaultdict(set)
+    for _,o in src.entries('annotations'):
+        image = src.images.get(_key(o.get('image_id')))
+        if image is not None: tracks[_key(image.get('video_id'))].add(_key(_track(o)))
+    return tracks
+
+def _looked_rules(src):
+    "Tracks listed as looked at are there, and no annotation contradicts the list"
+    there = _tracks_by_video(src)
+    for i,o in src.entries('images'):
+        listed = o['annotated_tracks'] if src.looked(o) else ()
+        for t in listed:
+            if _is_id(t) and _key(t) not in there[_key(o.get('video_id'))]:
+                yield src.problem('unknown_track', f'images[{i}].annotated_tracks',
+                    f"no annotation of video {o.get('video_id')!r} is of track {t!r}: correct it, or take it out of the list",
+                    o.get('id'))
+    for i,o in src.entries('annotations'):
+        image = src.images.get(_key(o.get('image_id')))
+        if o.get('iscrowd') or image is None or not src.annotated(image): continue
+        listed, t = src.looked(image), _track(o)
+        if listed is None or _key(t) in listed: continue
+        what = "an annotation without a track_id" if t is None else f"a mask of track {t!r}"
+        yield src.problem('unlisted_track', f'annotations[{i}].track_id', f"{what} on a frame whose annotated_tracks "
+            f"{_short(image['annotated_tracks'])} do not name it: add the track to the list, or take the mask away",
+            o.get('image_id'))
+
 # %% ../nbs/03_coco.ipynb #c036
 def _rules(src):
     "All that a JSON must fulfil"
-    rules = _list_rules, _key_rules, _id_rules, _category_rules, _order_rules, _path_rules, _track_rules
+    rules = _list_rules, _key_rules, _id_rules, _category_rules, _order_rules, _path_rules, _track_rules, _looked_rules
     return chain.from_iterable(rule(src) for rule in rules)
+
+# %% ../nbs/03_coco.ipynb #tr11
+def _bare_images(src):
+    "`(index, entry)` of images without an annotation that do not say whether anybody looked"
+    used = {_key(o.get('image_id')) for _,o in src.entries('annotations')}
+    def says(o): return o.get(src.annotated_key) is not None or o.get('annotated_tracks') is not None
+    return [(i,o) for i,o in src.entries('images') if not says(o) and _key(o.get('id')) not in used]
+
+def _flag_fields(src, bare):
+    "Image fields that look like the flag, true wherever there are annotations and false on a bare image; the rarest first"
+    used = {_key(o.get('image_id')) for _,o in src.entries('annotations')}
+    images = [o for _,o in src.entries('images')]
+    def fits(k):
+        labelled = all(o[k] for o in images if _key(o.get('id')) in used)
+        return labelled and not all(o[k] for _,o in bare)
+    flags = [k for k in (images[0] if images else ()) if all(_is_flag(o.get(k)) for o in images)]
+    return sorted((k for k in flags if fits(k)), key=lambda k: sum(o[k] for o in images))
+
+def _flag_remedy(src, bare):
+    "What to do where nobody labelled them"
+    fields = _flag_fields(src, bare)
+    if fields: return f"give data.annotated_key={fields[0]}, a field that looks like the flag"
+    return f"set {src.annotated_key} to false on them"
+
+# %% ../nbs/03_coco.ipynb #tr13
+def _flag_doubt(src):
+    "Frames without an annotation and without a flag"
+    if not (bare := _bare_images(src)): return
+    i,o = bare[0]
+    yield src.problem('unflagged_frames', f'images[{i}].{src.annotated_key}',
+        f"{len(bare):,} of {_count(len(src.entries('images')), 'frame')} have no annotation and do not say whether "
+        "anybody looked, this one for example: every object counts as absent there; "
+        f"if nobody labelled them, {_flag_remedy(src, bare)}", o.get('id'), 'hint')
+
+def _object_doubts(src):
+    "Objects that become categories, and instances of a category that become one"
+    anns = [(i,o) for i,o in src.entries('annotations') if not o.get('iscrowd')]
+    bare = [(i,o) for i,o in anns if _track(o) is None]
+    if src.objects != 'auto' or not bare: return
+    remedy = "give each annotation a track_id, or say data.objects=category if it is meant"
+    if len(bare) < len(anns):
+        i,o = bare[0]
+        yield src.problem('partial_tracks', f'annotations[{i}].track_id',
+            f"{len(bare):,} of {_count(len(anns), 'annotation')} have no track_id, this one for example: "
+            f"so objects are categories in the whole dataset, all instances of one merged; {remedy}",
+            o.get('image_id'), 'hint')
+        return
+    seen = Counter((_key(o.get('image_id')), _key(o.get('category_id'))) for _,o in anns)
+    merged = [(i,o) for i,o in anns if seen[_key(o.get('image_id')), _key(o.get('category_id'))] > 1]
+    if merged:
+        i,o = merged[0]
+        yield src.problem('merged_instances', f'annotations[{i}].track_id',
+            f"no annotation has a track_id, so objects are categories: {len(merged):,} of {_count(len(anns), 'mask')}, "
+            f"this one for example, are merged with others of their category in the frame; {remedy}",
+            o.get('image_id'), 'hint')
+
+def _part_doubt(src):
+    "Where objects are categories: masks that are left aside, since not all tracks of the category were looked at"
+    if src.mode != 'category': return
+    tracks, left = defaultdict(set), []
+    for i,o in src.entries('annotations'):
+        image = src.images.get(_key(o.get('image_id')))
+        if image is not None and not o.get('iscrowd') and src.annotated(image):
+            tracks[_key(image.get('video_id')), _key(o.get('category_id'))].add(_key(_track(o)))
+    for i,o in src.entries('annotations'):
+        image = src.images.get(_key(o.get('image_id')))
+        if image is None or o.get('iscrowd') or (listed := src.looked(image)) is None: continue
+        if not tracks[_key(image.get('video_id')), _key(o.get('category_id'))] <= listed: left.append((i,o))
+    if left:
+        i,o = left[0]
+        yield src.problem('part_of_category', f'annotations[{i}].image_id',
+            f"left aside: {_count(len(left), 'mask')}, this one for example: objects are categories, and the frame's "
+            "annotated_tracks do not list all tracks of this one; data.objects=instance uses them",
+            o.get('image_id'), 'hint')
+
+def _doubts(src):
+    "What is read in a way that may not be meant, a line each"
+    return chain(_flag_doubt(src), _object_doubts(src), _part_doubt(src))
 
 # %% ../nbs/03_coco.ipynb #c038
 class Frame(NamedTuple):
@@ -246,6 +365,13 @@ class Frame(NamedTuple):
     order:int               # order_in_video
     annotated:bool          # False: nobody looked, nothing is known of any object
     size:Optional[tuple]    # (H,W) if the JSON gives it
+    tracks:Optional[frozenset]=None  # Tracks that were looked at, as texts; None: all
+
+    def looked(self,
+        tracks  # Set of texts: the tracks that an object is made of
+    )->bool:
+        "Was this object looked at, all of it?"
+        return self.annotated and (self.tracks is None or tracks <= self.tracks)
 
 class _ByVideo(dict):
     "By video id; an id in the other spelling (7 or '7') is found too"
@@ -262,7 +388,8 @@ def _index_frames(
     frames, spelt = _ByVideo(), {}
     for _,o in src.entries('images'):
         vid = spelt.setdefault(_key(o['video_id']), o['video_id'])
-        frames.setdefault(vid, []).append(Frame(o['id'], src.root/o['file_name'], o['order_in_video'], src.annotated(o), _size(o)))
+        frame = Frame(o['id'], src.root/o['file_name'], o['order_in_video'], src.annotated(o), _size(o), src.looked(o))
+        frames.setdefault(vid, []).append(frame)
     for f in frames.values(): f.sort(key=lambda f: f.order)
     return frames, {_key(f.id): (vid, i) for vid,fs in frames.items() for i,f in enumerate(fs)}
 
@@ -280,13 +407,13 @@ def _index_objects(
     frames:dict,   # {video: [Frame]}
     at:dict,       # {image: (video, index)}
     cat_idx:dict   # {category id: index}
-):                 # {video: [(obj_id, cat_idx)]}, and {video: [[(object index or -1, annotation)] a frame]}
+):                 # By video: [(obj_id, cat_idx)]; [set of tracks]; [[(object index or -1, annotation)] a frame]
     "Objects of each video, and each frame's annotations"
     anns = _ByVideo({vid: [[] for _ in fs] for vid,fs in frames.items()})
     for j,o in src.entries('annotations'):
         vid, i = at[_key(o['image_id'])]
         if frames[vid][i].annotated: anns[vid][i].append(o)
-    objs = _ByVideo({vid: [] for vid in frames})
+    objs, tracks = _ByVideo({vid: [] for vid in frames}), _ByVideo({vid: [] for vid in frames})
     names = {c:o['name'] for _,o in src.entries('categories') for c in [cat_idx[_key(o['id'])]]}
     for vid,per_frame in anns.items():
         number = {}
@@ -294,9 +421,19 @@ def _index_objects(
             for a,o in enumerate(frame):
                 cat = cat_idx[_key(o['category_id'])]
                 obj = _track(o) if src.mode == 'instance' else names[cat]
-                if not o.get('iscrowd') and _key(obj) not in number: number[_key(obj)] = len(number); objs[vid].append((obj, cat))
-                frame[a] = (-1 if o.get('iscrowd') else number[_key(obj)], o)
-    return objs, anns
+                if o.get('iscrowd'):
+                    frame[a] = -1, o
+                    continue
+                if _key(obj) not in number:
+                    number[_key(obj)] = len(number)
+                    objs[vid].append((obj, cat))
+                    tracks[vid].append(set())
+                n = number[_key(obj)]
+                tracks[vid][n].add(_key(_track(o)) if src.mode == 'category' else _key(obj))
+                frame[a] = n, o
+        for i,f in enumerate(frames[vid]):
+            if f.tracks is not None: per_frame[i] = [(n,o) for n,o in per_frame[i] if n<0 or f.looked(tracks[vid][n])]
+    return objs, tracks, anns
 
 # %% ../nbs/03_coco.ipynb #c044
 class CocoVideo:
@@ -315,9 +452,10 @@ class CocoVideo:
         self.path, self.image_root, self.mode = Path(path), src.root, src.mode
         self.frames, at = _index_frames(src)
         self.cats, cat_idx = _index_cats(src)
-        self.objs, self._anns = _index_objects(src, self.frames, at, cat_idx)
+        self.objs, self._tracks, self._anns = _index_objects(src, self.frames, at, cat_idx)
         self.videos = list(self.frames)
         self.info = {k:v for k,v in src.d.items() if k not in _required}   # whatever else the JSON holds: videos, licences, …
+        self.doubts = list(_doubts(src))   # what is read in a way that may not be meant, as `Problem`s
         self._areas = {}
 
     def __len__(self): return len(self.videos)
@@ -390,13 +528,13 @@ def image(self:CocoVideo, vid, i:int)->Image.Image:
 # %% ../nbs/03_coco.ipynb #c062
 @patch
 def areas(self:CocoVideo, vid)->Tensor:
-    "`(T,N)` int64: pixels of each object on each frame, 0 where it is absent, -1 where nobody looked"
+    "`(T,N)` int64: pixels of each object on each frame, 0 where it is absent, -1 where nobody looked at it"
     if vid not in self._areas:
         out = torch.zeros(len(self.frames[vid]), len(self.objs[vid]), dtype=torch.long)
         for i,f in enumerate(self.frames[vid]):
-            if not f.annotated: out[i] = UNLABELLED
             for n,r in self._rles(vid, i).items():
                 if n >= 0: out[i,n] = int(rle_api.area(r))
+            out[i, [not f.looked(o) for o in self._tracks[vid]]] = UNLABELLED
         self._areas[vid] = out
     return self._areas[vid]
 
@@ -466,9 +604,14 @@ def _video_hints(
     used, videos = {_key(o.get('image_id')) for _,o in src.entries('annotations')}, defaultdict(list)
     for i,o in src.entries('images'):
         if _is_id(o.get('video_id')): videos[_key(o['video_id'])].append((i,o))
+        if o.get('annotated_tracks') and not src.annotated(o):
+            yield src.problem('unused_tracks', f'images[{i}].annotated_tracks',
+                f"the frame says that it is not annotated ({src.annotated_key}), yet lists tracks that were looked at: "
+                "nothing of it is used", o.get('id'), 'hint')
         if not src.annotated(o) and _key(o.get('id')) in used:
             yield src.problem('unused_annotations', f'images[{i}].{src.annotated_key}',
                 "the frame says it is not annotated, yet has annotations: they are left aside", o.get('id'), 'hint')
+    unflagged = {i for i,_ in _bare_images(src)}
     for frames in videos.values():
         (i,o), vid = frames[0], frames[0][1]['video_id']
         if len(frames) < clip_length: yield src.problem('short_video', f'images[{i}].video_id',
@@ -476,23 +619,20 @@ def _video_hints(
         if len(sizes := {s for _,o in frames if (s := _size(o))}) > 1:
             yield src.problem('mixed_sizes', f'images[{i}].height',
                 f"video {vid!r} has frames of several sizes: {_short(sorted(sizes))}", o.get('id'), 'hint')
-        if bare := [(i,o) for i,o in frames if o.get(src.annotated_key) is None and _key(o.get('id')) not in used]:
+        if bare := [(i,o) for i,o in frames if i in unflagged]:
             yield src.problem('unflagged_frames', f'images[{bare[0][0]}].{src.annotated_key}',
                 f"{len(bare)} of {len(frames)} frames of video {vid!r} have no annotation and do not say "
                 f"whether they were annotated. "
-                f"They are taken as annotated, every object absent; if nobody labelled them, set {src.annotated_key} to false",
+                f"They are taken as annotated, every object absent; if nobody labelled them, {_flag_remedy(src, bare)}",
                 bare[0][1].get('id'), 'hint')
 
 def _use_hints(src):
     "Categories, tracks and files that are used less, or more, than one expects"
-    used, tracked, files = {_key(o.get('category_id')) for _,o in src.entries('annotations')}, Counter(), {}
+    used, files = {_key(o.get('category_id')) for _,o in src.entries('annotations')}, {}
     for i,o in src.entries('categories'):
         if _key(o.get('id')) not in used: yield src.problem('unused_category', f'categories[{i}].id',
             f"no annotation has the category {_short(o.get('name'))}", None, 'hint')
-    tracked.update(_track(o) is not None for _,o in src.entries('annotations') if not o.get('iscrowd'))
-    if src.objects == 'auto' and tracked[True] and tracked[False]:
-        yield src.problem('partial_tracks', 'annotations[*].track_id',
-            f"{tracked[False]} of {tracked.total()} annotations have no track_id: objects=auto takes categories as objects", None, 'hint')
+    yield from chain(_object_doubts(src), _part_doubt(src))
     for i,o in src.entries('images'):
         if not _is_text(name := o.get('file_name')): continue
         if name in files: yield src.problem('same_file', f'images[{i}].file_name',

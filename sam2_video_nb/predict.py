@@ -8,6 +8,7 @@ __all__ = ['log', 'one_prompt', 'file_prompts', 'coco_prompts', 'video_of', 'ope
 
 # %% ../nbs/10c_predict.ipynb #c002
 import errno, hashlib, json, logging, os, time
+from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from .core import *
 from .show import colors, overlay, save_gif
 from .coco import CocoVideo, read_json
 from .video import FrameSource, VideoWriter, need_av, open_frames
-from .runs import new_run
+from .runs import new_run, open_coco
 from .prompts import PromptPolicy
 from .weights import weights_hash
 from .model import in_precision, resolve_model
@@ -125,7 +126,7 @@ def open_task(
     if 'images' not in read_json(p.prompts):
         if source is None: raise ConfigError("predict.source is empty: give a folder of frames, or a video file")
         return source, *file_prompts(p.prompts, source)
-    coco = CocoVideo(p.prompts, annotated_key=cfg.data.annotated_key, objects=cfg.data.objects, image_root=cfg.data.image_root, allow_absolute=cfg.data.allow_absolute)
+    coco = open_coco(p.prompts, cfg.data)
     vid = video_of(coco, cfg)
     source = source or FrameSource([f.path for f in coco.frames[vid]])
     return source, *coco_prompts(coco, vid, cfg, source)
@@ -159,15 +160,27 @@ def palette_png(
 def frame_line(
     out:Tracked, masks,  # Of one frame
 )->dict:                 # Plain values
-    "What the JSON keeps of a frame: RLE and score (predicted IoU times the chance that the object is there) of each object that is"
+    "What the JSON keeps of a frame: the objects looked for; RLE and score (predicted IoU times presence) of those found"
     score = out.ious.cpu().clamp(0, 1)*out.presence.cpu().sigmoid()
-    return dict(t=out.t, objects=[dict(id=o, score=round(s.item(), 4), segmentation=rle_encode(m)) for o, s, m in zip(out.obj_ids, score, masks) if m.any()])
+    found = [dict(id=o, score=round(s.item(), 4), segmentation=rle_encode(m))
+             for o, s, m in zip(out.obj_ids, score, masks) if m.any()]
+    return dict(t=out.t, tracks=out.obj_ids, objects=found)
 
 # %% ../nbs/10c_predict.ipynb #c019
 def read_lines(path):
     "The lines of annotations.jsonl, as a stream"
     with open(path, encoding='utf-8') as f:
         for line in f: yield json.loads(line)
+
+def _looked_for(folder, names):
+    "`{frame: objects that were looked for}` of each frame visited, among those ever found; None: all of them"
+    visited, found = defaultdict(set), set()
+    for line in read_lines(folder/'annotations.jsonl'):
+        visited[line['t']].update(map(str, line.get('tracks', names)))
+        found.update(str(o['id']) for o in line['objects'])
+    every = [o for o in names if str(o) in found]
+    parts = {t: [o for o in every if str(o) in objs] for t, objs in visited.items()}
+    return {t: None if part==every else part for t, part in parts.items()}
 
 def write_predictions(
     folder:Path,          # With annotations.jsonl
@@ -177,12 +190,17 @@ def write_predictions(
 )->Path:
     "predictions.json, written line by line: a long video's masks are never all in memory"
     cats = {n: i+1 for i, n in enumerate(dict.fromkeys(names.values()))}
-    visited, dump, n = {l['t'] for l in read_lines(folder/'annotations.jsonl')}, lambda o: json.dumps(o, ensure_ascii=False, separators=(',', ':')), 0
+    tracks_of, n = _looked_for(folder, names), 0
+    def dump(o): return json.dumps(o, ensure_ascii=False, separators=(',', ':'))
     H, W = source.size
+    def image(t, name):
+        some = {} if tracks_of.get(t) is None else dict(annotated_tracks=tracks_of[t])
+        where = dict(id=t+1, file_name=name, video_id=vid, order_in_video=t, height=H, width=W)
+        return dict(**where, is_annotated=t in tracks_of, **some)
     files = [Path(o).name if isinstance(o, (str, Path)) else f'{n}.jpg' for o, n in zip(getattr(source, 'items', source.names), source.names)]
     with written_whole(folder/'predictions.json') as p, open(p, 'w', encoding='utf-8') as f:
         f.write('{"info":' + dump(dict(description="predicted masks; file_name starts from the folder of the frames (data.image_root)")) + ',"videos":[' + dump(dict(id=vid, name=vid)) + '],"categories":' + dump([dict(id=i, name=c) for c, i in cats.items()]))
-        f.write(',"images":[' + ','.join(dump(dict(id=t+1, file_name=name, video_id=vid, order_in_video=t, height=H, width=W, is_annotated=t in visited)) for t, name in enumerate(files)) + '],"annotations":[')
+        f.write(',"images":[' + ','.join(dump(image(t, name)) for t, name in enumerate(files)) + '],"annotations":[')
         for line in read_lines(folder/'annotations.jsonl'):
             for o in line['objects']:
                 f.write(',\n'*(n>0) + dump(dict(id=n+1, image_id=line['t']+1, category_id=cats[names[_as_key(o['id'], names)]], track_id=o['id'], iscrowd=0, score=o['score'], segmentation=o['segmentation'])))

@@ -23,8 +23,11 @@ def open_coco(
     path,             # COCO-video JSON
     conf:DataConf     # How to read it
 )->CocoVideo:
-    "A dataset read as the config says"
-    return CocoVideo(path, image_root=conf.image_root, allow_absolute=conf.allow_absolute, annotated_key=conf.annotated_key, objects=conf.objects)
+    "A dataset read as the config says; what may not be meant so is said in a line each"
+    coco = CocoVideo(path, image_root=conf.image_root, allow_absolute=conf.allow_absolute,
+        annotated_key=conf.annotated_key, objects=conf.objects)
+    for p in coco.doubts: log.warning(str(p))
+    return coco
 
 def check_pictures(
     train:CocoVideo, val:CocoVideo=None  # Datasets of a run
