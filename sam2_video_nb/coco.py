@@ -475,8 +475,7 @@ def frame_size(self:CocoVideo,
     if f.size: return f.size
     for _,o in self._anns[vid][i]:
         if isinstance(o['segmentation'], dict): return tuple(to_rle(o['segmentation'])['size'])
-    try:
-        with Image.open(f.path) as im: return im.size[::-1]
+    try: return picture_size(f.path)
     except Exception: return read_image(f.path).size[::-1]  # says what is wrong with the file
 
 @patch

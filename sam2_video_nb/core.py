@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VISIBLE', 'ABSENT', 'UNLABELLED', 'MEAN', 'STD', 'DataError', 'EmptyMask', 'PromptError', 'ModelError', 'Clip',
-           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'read_image', 'to_input', 'to_rgb',
-           'resize_masks', 'rle_encode', 'to_rle', 'rle_decode', 'written_whole']
+           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'read_image', 'picture_size', 'to_input',
+           'to_rgb', 'resize_masks', 'rle_encode', 'to_rle', 'rle_decode', 'written_whole']
 
 # %% ../nbs/01_core.ipynb #c002
 import os, random
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 import numpy as np, torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor, tensor
 from pycocotools import mask as rle_api
 from .config import Sam2VideoError, ConfigError
@@ -134,10 +134,18 @@ def read_image(
     try:
         with Image.open(path) as im:
             if im.mode[0] in 'IF': raise DataError(f"{path}: a picture of more than 8 bits ({im.mode}): convert it to 8 bits first, with the contrast that you want")
-            return im.convert('RGB')
+            return ImageOps.exif_transpose(im).convert('RGB')
     except DataError: raise
     except FileNotFoundError: raise DataError(f"{path}: no such image: check file_name and data.image_root") from None
     except Exception as e: raise DataError(f"{path}: not a readable image ({e}): replace the file, or take it out of the JSON") from None
+
+def picture_size(
+    path   # Any picture that PIL reads
+)->tuple:  # (H,W), upright
+    "The size of a picture, from its head alone: it is not decoded"
+    with Image.open(path) as im:
+        on_its_side = im.getexif().get(0x0112, 1) >= 5    # EXIF's orientations 5 to 8 swap width and height
+        return im.size if on_its_side else im.size[::-1]
 
 def to_input(
     image:Image.Image,  # RGB, any size
