@@ -38,6 +38,7 @@ class DataConf:
     "Which videos, cut into which clips, changed how"
     train_path:Optional[str] = opt(None, "COCO-video JSON to train on; empty: the built-in moving shapes")
     val_path:Optional[str] = opt(None, "COCO-video JSON to validate on; empty: videos held out of train_path; 'none': no validation")
+    test_path:Optional[str] = opt(None, "COCO-video JSON that nothing is chosen on: measured before training, and after it with best.ckpt; empty: none")
     image_root:Optional[str] = opt(None, "folder that every file_name starts from; empty: the folder of the JSON")
     allow_absolute:bool = opt(False, "allow a file_name that leads out of image_root")
     annotated_key:str = opt('is_annotated', "image field that says whether a frame was annotated")
@@ -203,13 +204,13 @@ class EvalConf:
     baseline:bool = opt(True, "measure the model before training too")
     baseline_path:Optional[str] = opt(None, "weights of the model before training; empty: those that the checkpoint says it started from")
     cache_dir:Optional[str] = opt(None, "where figures of the model before training are kept, to be measured once; empty: <output_dir>/baselines")
-    split:str = opt('val', "which videos: val (data.val_path, or those held out of train_path) or train", ['val', 'train'])
+    split:str = opt('val', "which videos: val (data.val_path, or those held out of train_path), test (data.test_path) or train", ['val', 'test', 'train'])
     max_videos:Optional[int] = opt(None, "videos at most; empty: all")
     boundary:float = opt(0.008, "F: how far borders may be apart, as a share of the image's diagonal")
     bootstrap:int = opt(2000, "draws of videos behind a 95 % interval; 0: no interval")
     noise:Optional[List[float]] = opt(None, "prompts made worse by these shares of the object's size, as [0.05,0.1,0.2]; empty: none")
     memories:Optional[List[str]] = opt(None, "ways to remember to compare, as [window,quality,tree]; empty: predict.memory alone")
-    threshold_search:bool = opt(False, "choose predict.mask_threshold and predict.presence_threshold on the other split, then measure with them")
+    threshold_search:bool = opt(False, "choose predict.mask_threshold and predict.presence_threshold on another split, then measure with them")
     gifs:int = opt(3, "GIFs of this many of the worst videos")
 
 @dataclass
@@ -272,7 +273,7 @@ _tracking = 'predict.memory predict.trust_iou predict.hypotheses predict.mask_th
 # Globs over the keys that each command reads; after a '!' those that it does not read after all
 reads = dict(
     train=f'* !eval.split !eval.baseline_path !eval.noise !eval.memories !eval.threshold_search !eval.gifs !predict.* {_tracking}'.split(),
-    eval=(f'{_common} {_tracking} eval.* data.train_path data.val_path data.val_fraction data.image_root data.allow_absolute '
+    eval=(f'{_common} {_tracking} eval.* data.train_path data.val_path data.test_path data.val_fraction data.image_root data.allow_absolute '
           'data.synth_videos data.synth_frames data.synth_dir').split(),
     predict=f'{_common} predict.* data.image_root data.allow_absolute'.split())
 

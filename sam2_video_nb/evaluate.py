@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'mask_grid', 'presence_grid', 'difference', 'score_split', 'plain', 'cache_file', 'cached', 'model_of',
-           'start_of', 'threshold_table', 'best_thresholds', 'worst', 'markdown_table', 'chart', 'video_clip',
-           'Evaluation', 'verdict', 'write_evaluation', 'evaluate']
+           'start_of', 'threshold_table', 'best_thresholds', 'outcome', 'chosen_remark', 'verdict', 'ending', 'worst',
+           'markdown_table', 'chart', 'video_clip', 'Evaluation', 'write_evaluation', 'evaluate']
 
 # %% ../nbs/10b_evaluate.ipynb #c002
 import csv, hashlib, json, logging, math, os
@@ -20,7 +20,7 @@ from .config import *
 from .core import *
 from .show import bars, clip_frames, curves, save_gif
 from .coco import CocoVideo
-from .runs import datasets, logging_to, new_run
+from .runs import datasets, logging_to, new_run, test_videos, video_prints
 from .prompts import PromptPolicy, noisy
 from .weights import load_weights, read_checkpoint, weights_hash
 from .model import SAM2VideoModel, build_sam2, device_of, in_precision, resolve_model
@@ -151,6 +151,53 @@ def best_thresholds(
     best = max(found)
     return best[2], best[3], best[0]
 
+# %% ../nbs/10b_evaluate.ipynb #5ceefc71
+def _where(t): return t['chosen_on'] + (f" ({_n(t['same'], 'video')} of it measured here too)" if t.get('same') else '')
+def _n(n, what): return f"{n} {what}{'' if n==1 else 's'}"
+def _signed(x): return '' if x is None else f'{x:+.3f}'
+def outcome(
+    m:dict,    # before (or none), after, difference: as in metrics.json
+    name:str   # Which J&F
+)->str:
+    "J&F before and after on some videos, with the difference and its interval"
+    after, diff = m['after'], m.get('difference') or {}
+    before, gain = (m.get('before') or {}).get('JF'), diff.get('JF')
+    sure = '' if diff.get('low') is None else f", 95 % {_signed(diff['low'])} to {_signed(diff['high'])}"
+    on = f"on {_n(len(after['per_video']), 'video')}"
+    now = f"{name} J&F {'' if before is None else f'{before:.3f} → '}{after['JF'] or 0:.3f}"
+    if before is None or gain is None: return f'{now} {on}'
+    how = '' if gain >= .0005 else ', WORSE than before training' if gain <= -.0005 else ', as before training'
+    return f'{now}{how} ({_signed(gain)}{sure}) {on}'
+
+def chosen_remark(
+    m:dict  # As in metrics.json
+)->str:     # Empty: they chose nothing
+    "What stands beside a J&F on videos that chose something"
+    chosen, n, out = m.get('chosen') or {}, len(m['after']['per_video']), []
+    if same := chosen.get('videos'):
+        these = 'these same videos' if same>=n else f'{same} of these videos'
+        tried = chosen.get('validations')
+        out.append(f'the best of {tried} validations, chosen on {these}' if tried else f'best.ckpt was chosen on {these}')
+    if t := m.get('thresholds'): out.append(f"thresholds chosen on {_where(t)}")
+    return '; '.join(out)
+
+def verdict(m:dict)->str:
+    "The result in words: J&F before and after, what these videos chose, and the test"
+    name = {'train': 'training', 'test': 'test'}.get(m.get('split'), 'held-out')
+    remark = chosen_remark(m)
+    out = outcome(m, name) + (f': {remark}' if remark else '')
+    return out + (f"; {outcome(m['test'], 'test')} that chose nothing" if m.get('test') else '')
+
+def ending(
+    m:dict  # As in metrics.json
+)->str:     # Empty for what is no training
+    "How far a training came, why it ended, and which epoch is the best"
+    end, best = m.get('end'), m.get('best')
+    if not end: return ''
+    of = {k: f" of {end[k]}" if end.get(k) else '' for k in ('steps', 'epochs')}
+    kept = f"; best.ckpt is of epoch {best['epoch']}" if best else ''
+    return f"ended after step {m['steps']}{of['steps']}, epoch {m['epochs']}{of['epochs']}: {end['why']}{kept}"
+
 # %% ../nbs/10b_evaluate.ipynb #c023
 def worst(
     scores:dict,  # A summary
@@ -159,7 +206,7 @@ def worst(
     "The videos that were tracked worst"
     return sorted(((v, s['JF']) for v, s in scores['per_video'].items()), key=lambda o: o[1])[:n]
 
-def _signed(x): return '' if x is None else f'{x:+.3f}'
+
 def _figure_of(x): return '' if x is None else f'{x:.3f}'
 
 def markdown_table(
@@ -175,18 +222,21 @@ def markdown_table(
     for key, what in (('per_category', 'category'), ('per_video', 'video')):
         rows += [row(f'{what} {k}', s, (before or {}).get(key, {}).get(k)) for k, s in sorted(after[key].items(), key=lambda o: (o[1]['JF'] is None, o[1]['JF']))]
     lines = ['| '+' | '.join(map(str, r))+' |' for r in [head, ['---']*len(head), *rows]]
+    if remark := chosen_remark(m): lines += ['', f"These figures: {remark}."]
+    if m.get('test'): lines += ['', f"{outcome(m['test'], 'test')} that chose nothing."]
     if diff and diff['low'] is not None: lines += ['', f"Difference {_signed(diff['JF'])}, 95 % interval {_signed(diff['low'])} to {_signed(diff['high'])} over {diff['videos']} videos."]
     if after['unscored']: lines += ['', f"{len(after['unscored'])} objects have no frame to score after their prompt."]
     for key, what in (('noise', 'prompts worse by'), ('memories', 'memory'), ('thresholds', '')):
         if key in m and key!='thresholds': lines += ['', f'| {what} | J&F |', '| --- | --- |', *(f'| {k} | {_figure_of(v)} |' for k, v in m[key].items())]
-    if t := m.get('thresholds'): lines += ['', f"Thresholds chosen on {t['chosen_on']}: mask {t['mask_threshold']:g}, presence {t['presence_threshold']:g}. J&F with them {_figure_of(t['with'])}, without {_figure_of(t['without'])}."]
+    if t := m.get('thresholds'): lines += ['', f"Thresholds chosen on {_where(t)}: mask {t['mask_threshold']:g}, presence {t['presence_threshold']:g}. J&F with them {_figure_of(t['with'])}, without {_figure_of(t['without'])}."]
     return '\n'.join(lines)
 
 def chart(m:dict):
     "The figures as bars, before and after"
     b, a = m.get('before') or {}, m['after']
     def both(key): return {k: (dict(before=b.get(key, {}).get(k, {}).get('JF')) if b else {}) | dict(after=s['JF']) for k, s in sorted(a[key].items(), key=lambda o: o[1]['JF'] or 0)[:24]}
-    return bars({'J&F by category': both('per_category'), 'by video, the worst first': both('per_video')})
+    chosen = ', which chose the epoch' if m.get('chosen') else ''
+    return bars({'J&F by category': both('per_category'), f'by video{chosen}, the worst first': both('per_video')})
 
 # %% ../nbs/10b_evaluate.ipynb #c029
 def video_clip(
@@ -222,14 +272,7 @@ class Evaluation(NamedTuple):
         return f"{verdict(self.metrics)}; see {self.folder}"
     def _repr_markdown_(self): return markdown_table(self.metrics)
 
-def verdict(m:dict)->str:
-    "J&F before and after, with the difference and its interval"
-    a, d = m['after'], m.get('difference') or {}
-    b = (m.get('before') or {}).get('JF')
-    sure = f", 95 % {_signed(d['low'])} to {_signed(d['high'])}" if d.get('low') is not None else ''
-    diff = '' if b is None or d.get('JF') is None else f" ({_signed(d['JF'])}{sure})"
-    n = len(a['per_video'])
-    return f"held-out J&F {'' if b is None else f'{b:.3f} → '}{a['JF'] or 0:.3f}{diff} on {n} video{'' if n==1 else 's'}"
+
 
 def write_evaluation(
     folder:Path,   # Where
@@ -260,24 +303,43 @@ def evaluate(
         with logging_to(run, cfg.log_level): return _evaluate(cfg, run)
     finally: os.environ.pop('SAM2_VIDEO_NB_RUN', None)
 
-def _splits(cfg):
-    "The videos to measure on, and the others"
+def _both_splits(cfg):
+    "(videos to measure on, those to choose thresholds on or None, the name of the latter)"
+    split = cfg.eval.split
+    if split!='test':
+        train, val = datasets(cfg)
+        if split=='train': return train, val, 'val'
+        if val is None: raise ConfigError("eval.split=val, but data.val_path=none: there are no videos to measure on; give eval.split=train")
+        return val, train, 'train'
+    if cfg.data.test_path is None: raise ConfigError("eval.split=test: give data.test_path, a COCO-video JSON")
+    if not cfg.eval.threshold_search: return test_videos(cfg), None, ''
     train, val = datasets(cfg)
-    coco, other = (val, train) if cfg.eval.split=='val' else (train, val)
-    if coco is None: raise ConfigError("eval.split=val, but data.val_path=none: there are no videos to measure on; give eval.split=train")
+    return test_videos(cfg, train, val), val, 'val'
+
+def _splits(cfg):
+    "(dataset, its videos to measure on, dataset to choose thresholds on, its name)"
+    coco, other, there = _both_splits(cfg)
     videos = coco.videos[:cfg.eval.max_videos]
     if not any((coco.state(v)==VISIBLE).any() for v in videos): raise DataError(f"{coco.path}: no object is visible on any frame of {len(videos)} videos: nothing can be measured")
-    return coco, videos, other
+    return coco, videos, other, there
+
+def _same_videos(prints, coco, videos):
+    "How many of the videos are among those with these prints"
+    return len(set(prints or ()) & set(video_prints(coco, videos).values()))
 
 def _evaluate(cfg, run):
-    coco, videos, other = _splits(cfg)
+    coco, videos, other, there = _splits(cfg)
     bar = log.getEffectiveLevel() <= logging.INFO and cfg.log_level in ('info', 'debug')
     has_start, start, seed = start_of(cfg) if cfg.eval.baseline else (False, None, None)
     if cfg.eval.baseline and not has_start: log.info("no model before training to compare with (eval.baseline_path names one)")
     if not cfg.model.checkpoint_path: log.warning(f"{cfg.model.config_path} has random weights: give model.checkpoint_path")
     model, m = model_of(cfg, cfg.model.checkpoint_path), dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(coco.path))
+    about = read_checkpoint(cfg.model.checkpoint_path, cfg.model.config_path)[1] if cfg.model.checkpoint_path else {}
+    if same := _same_videos(about.get('chosen_on'), coco, videos): m['chosen'] = dict(videos=same)
     as_given = cfg                  # the model before training is measured without the thresholds of this one
-    if cfg.eval.threshold_search: cfg, m['thresholds'] = _search(cfg, model, other, bar)
+    if cfg.eval.threshold_search:
+        cfg, m['thresholds'] = _search(cfg, model, other, bar)
+        m['thresholds'] |= dict(chosen_on=there, same=_same_videos(video_prints(other, other.videos[:cfg.eval.max_videos]).values(), coco, videos))
     m['after'] = plain(score_split(model, coco, videos, cfg, progress=bar))
     if 'thresholds' in m: m['thresholds'] |= {'with': m['after']['JF'], 'without': score_split(model, coco, videos, _with_thresholds(cfg, 0., 0.), progress=bar)['JF']}
     if has_start:
@@ -296,10 +358,10 @@ def _with_thresholds(cfg, mask, presence): return replace(cfg, predict=replace(c
 def _with_memory(cfg, memory): return replace(cfg, predict=replace(cfg.predict, memory=memory))
 
 def _search(cfg, model, other, bar):
-    "Thresholds chosen on the other split, and the config with them"
+    "Thresholds chosen on another split, and the config with them"
     if other is None: raise ConfigError("eval.threshold_search: there is no other split to choose on: give data.train_path and data.val_path")
     with in_precision(model.device, cfg.trainer.precision):
         tables = [t for v in tqdm(other.videos[:cfg.eval.max_videos], desc='search', unit='video', disable=not bar, leave=False) for t in threshold_table(model, other, v, cfg).values()]
     if not tables: raise DataError(f"{other.path}: no object to choose thresholds on")
     m, g, jf = best_thresholds(tables)
-    return _with_thresholds(cfg, m, g), dict(mask_threshold=m, presence_threshold=g, chosen_on='train' if cfg.eval.split=='val' else 'val', there=jf)
+    return _with_thresholds(cfg, m, g), dict(mask_threshold=m, presence_threshold=g, there=jf)

@@ -18,7 +18,7 @@ from .show import curves
 from .film import data_uri
 from .runs import new_run
 from .status import *
-from .evaluate import verdict
+from .evaluate import ending, verdict
 from .trainer import resolve
 from .trainer import train as train_here
 from .widgets import Notice, message, or_notice
@@ -46,10 +46,12 @@ def story(
     if s.get('loss')==s.get('loss') and s.get('loss') is not None: out['loss'] = f"{s['loss']:.4f}"
     if s.get('lr') is not None: out['learning rate'] = f"{s['lr']:.2e}"
     jf = read_metrics(Path(run)/'metrics.csv').get('val/JF')
+    if m.get('end'): out['ended'] = ending(m).removeprefix('ended ')
     if m.get('after'): out['result'] = verdict(m)
-    elif jf: out['held-out J&F'] = f"{jf[1][-1]:.3f}, the best {max(jf[1]):.3f}"
+    elif jf: out['held-out J&F'] = f"{jf[1][-1]:.3f}, the best {max(jf[1]):.3f} (it chooses best.ckpt)"
     elif not m: out['held-out J&F'] = 'no metrics yet'
     if s.get('state') in ('training', 'validating', 'paused') and s.get('left') is not None: out['time left'] = span(s['left'])
+    if m.get('remarks'): out['note'] = '; '.join(m['remarks'])
     if s.get('memory'): out['memory'] = f"{s['memory']/2**30:.2f} GiB"
     return out
 
@@ -64,8 +66,7 @@ def newest_gif(run):
 def live_curves(run)->bytes:   # PNG; empty where nothing was measured yet
     "Loss, J&F and learning rate so far"
     m = read_metrics(Path(run)/'metrics.csv')
-    lr = next((v for k, v in m.items() if k.startswith('lr-')), None)
-    series = {k: m[k] for k in ('train/loss', 'val/JF', 'train/focal', 'train/dice', 'train/presence') if k in m} | ({'learning rate': lr} if lr else {})
+    series = shown_curves(m)
     if not series: return b''
     b = io.BytesIO()
     curves(series).savefig(b, format='png', dpi=80)
