@@ -175,7 +175,7 @@ def export_model(
     if delta:
         start = base or about.get('start')
         if not start: raise ModelError(f"{path} was trained from random weights: there is no base that a delta could be relative to; give --base, or export it whole")
-        files = [write_delta(out/'delta.safetensors', weights, read_weights(start, name), start, dict(model=name, image_size=size, start=str(start)))]
+        files = [write_delta(out/'delta.safetensors', weights, read_weights(start, name), start, dict(model=name, image_size=size, start=str(start), chosen_on=about.get('chosen_on')))]
     else: files = write_official(out, weights, name, size)
     files = [f.name for f in files] + ['transformers']*transformers
     cfg = OmegaConf.to_container(OmegaConf.load(run/'config.yaml')) if run else None
