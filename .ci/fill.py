@@ -14,9 +14,13 @@ def bar(output):
     "Is it a piece of a progress bar?"
     return output.get('name')=='stderr' and ('\r' in output['text'] or not output['text'].strip())
 
-def still(data):
-    "A widget needs a kernel: where it has a still face, that is kept, and the widget not"
-    if 'text/html' in data: data.pop('application/vnd.jupyter.widget-view+json', None)
+def still(outputs):
+    "A widget needs a kernel: a panel's still face is kept, and the widget that follows it not"
+    view = 'application/vnd.jupyter.widget-view+json'
+    for o in outputs:
+        data = o.get('data', {})
+        if 'text/html' in data: data.pop(view, None)
+    return [o for o in outputs if list(o.get('data', {}))!=[view]]
 
 def fill(path):
     "Run one notebook in its own folder, and save it"
@@ -33,7 +37,8 @@ def fill(path):
         c.metadata.pop('execution', None)
         if c.cell_type!='code': continue
         c.outputs = [o for o in c.outputs if not bar(o)]
-        for o in c.outputs: one_picture(o.get('data', {})); still(o.get('data', {}))
+        c.outputs = still(c.outputs)
+        for o in c.outputs: one_picture(o.get('data', {}))
     nbformat.write(nb, path)
 
 if __name__=='__main__':

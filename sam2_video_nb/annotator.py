@@ -85,7 +85,7 @@ class Annotator(W.VBox):
         backward:bool=True # Track before the first prompt as well
     ):
         self.ann, self.thread = ann, None
-        self.canvas = Canvas(ann, self.heard, size, f'{len(ann.confirmed)} frames were confirmed before' if ann.targets else 'click on an object (shift or the right button: beside it), or drag a box around it')
+        self.canvas = Canvas(ann, self.heard, size, '; '.join(o for o in (self._begin(), self._trained()) if o))
         small = lambda w: W.Layout(width=w)
         self.which = W.Dropdown(description='object', style=dict(description_width='initial'), layout=small('200px'))
         self.name = W.Text('object', placeholder='name', layout=small('130px'), continuous_update=False)
@@ -107,7 +107,17 @@ class Annotator(W.VBox):
         super().__init__([rows[0], self.canvas, *rows[1:], by_numbers])
         self._list()
 
+    def _ipython_display_(self): show_panel(self, self.canvas)
     def _repr_mimebundle_(self, **kw): return dict(super()._repr_mimebundle_(**kw), **{k: v for k, v in self.canvas._repr_mimebundle_()[0].items() if k.startswith('text/')})
+    def _begin(self):
+        "What to do first"
+        if self.ann.targets: return f'{len(self.ann.confirmed)} frames were confirmed before'
+        return 'click on an object (shift or the right button: beside it), or drag a box around it'
+    def _trained(self):
+        "How the model was trained, as far as it matters for whoever clicks"
+        kinds = self.ann.model.seen_prompts
+        if not kinds or 'point' in kinds: return ''
+        return 'a box is what this model was trained with' if 'box' in kinds else unseen(self.ann.model, ['point', 'box']) + ', so its first masks may be poor'
     def say(self, text, error=False): self.canvas.say(text, error)
     def do(self, f):
         "Run what a button does; what is wrong is said below the picture"
@@ -143,7 +153,8 @@ def heard(self:Annotator, kind, t, *v):
     g = self.ann.targets[self.which.value]
     area, lost = int(self.ann.mask(self.which.value, t).sum()), confirmed-len(self.ann.confirmed)
     self.say(f"{g.name} {self.which.value}, frame {t}: " + (f'mask of {area:,} pixels; Track goes on from here' if area else 'the model finds nothing there: click again, or drag a box')
-             + (f'; {lost} frames are to be confirmed again, with this object' if lost>1 else ''))
+             + (f'; {lost} frames are to be confirmed again, with this object' if lost>1 else '')
+             + (f'; {strange}' if (strange := unseen(self.ann.model, [kind])) else ''))
 
 @patch
 def add(self:Annotator):

@@ -21,7 +21,7 @@ from .status import *
 from .evaluate import ending, verdict
 from .trainer import resolve
 from .trainer import train as train_here
-from .widgets import Notice, message, or_notice
+from .widgets import Living, message, or_notice, renew_face, show_panel
 
 # %% ../nbs/12c_live.ipynb #2a527118
 def span(
@@ -90,12 +90,14 @@ class Watch(W.VBox):
         self.buttons = {k: W.Button(description='GIF now' if k=='gif' else k, tooltip=tips[k], layout=W.Layout(width='auto')) for k in wishes}
         for k, b in self.buttons.items(): b.on_click(lambda _, k=k: self.ask(k))
         self.bar, self.text, self.note = W.FloatProgress(value=0, min=0, max=1, layout=W.Layout(width='240px')), W.HTML(), W.HTML()
+        self.pulse = Living(go_on=f"A training goes on without it: watch('{self.folder}') opens its panel again.")
         self.curves, self.gif = W.Image(format='png', layout=W.Layout(max_width='100%')), W.Image(format='gif', layout=W.Layout(max_width='100%'))
-        super().__init__([self.text, W.HBox([*self.buttons.values(), self.bar], layout=W.Layout(flex_flow='row wrap')), self.note, self.curves, self.gif])
+        super().__init__([self.pulse, self.text, W.HBox([*self.buttons.values(), self.bar], layout=W.Layout(flex_flow='row wrap')), self.note, self.curves, self.gif])
         self.look()
         self.thread = threading.Thread(target=self._follow, daemon=True)
         if self.going: self.thread.start()
 
+    def _ipython_display_(self): show_panel(self, self.pulse)
     def _repr_mimebundle_(self, **kw): return dict(super()._repr_mimebundle_(**kw), **{'text/html': self.still(), 'text/plain': f'Watch({self.folder.name}: {story(self.folder)["state"]})'})
     def still(self):
         "The panel without a kernel"
@@ -121,6 +123,7 @@ class Watch(W.VBox):
             except Exception as e: self.note.value = html.escape(message(e))
             if not going: break
             time.sleep(self.every)
+        renew_face(self, self.pulse)      # what a saved notebook shows is how the run ended
 
 # %% ../nbs/12c_live.ipynb #60258969
 @patch
@@ -152,6 +155,7 @@ def wait(self:Watch, seconds=None)->'Watch':
     if self.process is not None: self.process.wait(seconds)
     if self.thread.ident: self.thread.join(seconds)
     self.look()
+    renew_face(self, self.pulse)
     return self
 
 @patch(as_prop=True)

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from .config import ConfigError, ModelConf, LossConf, PromptConf
 from .core import *
 from .weights import load_weights, read_checkpoint, which_model
+from .prompts import as_trained, prompt_kinds, seen_prompts
 
 # %% ../nbs/07_model.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -314,6 +315,7 @@ class SAM2VideoModel(nn.Module):
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
         self.trains = set_trainable(sam2, trainable)
+        self.prompts = self.seen_prompts = None   # `PromptConf` it was trained with, kinds of prompt it ever saw; None: nobody knows
         self.train()   # Lightning keeps the mode that it finds
 
     def train(self, mode=True):
@@ -370,7 +372,7 @@ def prompt_points(
 )->dict:              # Kind of prompt in use → its points (0: a mask)
     "Which kinds of prompt a run uses, and how many points each has"
     n = dict(mask=0, box=2, point=conf.num_pos_points+conf.num_neg_points)
-    return {k: n[k] for k in n if k==conf.prompt_type or (conf.prompt_type=='mixed' and conf.mix.get(k, 0)>0)}
+    return {k: n[k] for k in n if k in prompt_kinds(conf)}
 
 def unreachable(
     sam2:nn.Module,        # A SAM 2
@@ -444,6 +446,7 @@ def build_model(
     elif not nano: log.warning(f"{name} starts from random weights: give model.checkpoint_path to fine-tune")
     trains = (['*'] if nano and not conf.checkpoint_path else memory_modules) if conf.trainable_modules is None else conf.trainable_modules
     model = SAM2VideoModel(sam2, trains, conf.bptt_frames, conf.predictor_memory)
+    model.seen_prompts = seen_prompts(about) if w else set()
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if not w and not weights.get('presence'): _always_present(sam2)
     return freeze_unreachable(model, prompts or PromptConf(), weights)
@@ -470,12 +473,14 @@ def freeze_unreachable(model, prompts, weights):
 def resolve_model(
     cfg   # A `TrainConf`; changed in place
 ):        # The same
-    "Fill in model.config_path and data.image_size; raises `ConfigError` or `ModelError`"
+    "Fill in model.config_path, data.image_size and prompts.*; raises `ConfigError` or `ModelError`"
     start = cfg.resume or cfg.model.checkpoint_path
     weights, about = read_checkpoint(start, cfg.model.config_path) if start else ({}, {})
     name, size = which_model(weights, about, cfg.model.config_path, cfg.data.image_size)
     cfg.model.config_path = name or 'nano'
     cfg.data.image_size = size or default_size(cfg.model.config_path)
+    asked, cfg.prompts = cfg.prompts.prompt_type, as_trained(cfg.prompts, about)
+    if cfg.prompts.prompt_type!=asked: log.info(f"prompts.prompt_type={cfg.prompts.prompt_type}, as {start} was trained")
     return cfg
 
 def device_of(

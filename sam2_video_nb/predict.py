@@ -23,7 +23,7 @@ from .show import colors, overlay, save_gif
 from .coco import CocoVideo, read_json
 from .video import FrameSource, VideoWriter, need_av, open_frames
 from .runs import new_run, open_coco
-from .prompts import PromptPolicy
+from .prompts import PromptPolicy, prompt_kinds
 from .weights import weights_hash
 from .model import in_precision, resolve_model
 from .track import Tracked, Tracker, check_prompts
@@ -354,7 +354,9 @@ def predict(
     names=None       # Object → name, with `prompts`
 )->Prediction:       # Raises `Sam2VideoError`
     "Track a video as the config says, and write what comes of it"
+    asked = cfg.prompts.prompt_type
     cfg = resolve_model(check_cfg(OmegaConf.to_object(OmegaConf.structured(cfg))))
+    if not asked and 'mask' in prompt_kinds(cfg.prompts): cfg.prompts.prompt_type = 'mask'      # trained on several kinds: a mask that is there says most
     if prompts is None: source, prompts, names = open_task(cfg)
     else: source = open_frames(cfg.predict.source); check_prompts(prompts, source.size, len(source)); names = {o: 'object' for o in prompts} | (names or {}); _known(names, prompts)
     if model is None:

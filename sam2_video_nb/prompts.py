@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['center_point', 'random_points', 'point_prompt', 'box_prompt', 'mask_prompt', 'clicks', 'box', 'scale_prompt',
-           'PromptPolicy', 'noisy']
+           'PromptPolicy', 'prompt_kinds', 'prompts_about', 'prompts_of', 'seen_prompts', 'as_trained', 'noisy']
 
 # %% ../nbs/06_prompts.ipynb #c002
+from dataclasses import asdict, fields, replace
 import numpy as np, torch
 from torch import Tensor, tensor
 from fastcore.basics import patch
@@ -163,8 +164,8 @@ class PromptPolicy:
     def __repr__(self): return f"PromptPolicy({self.conf.prompt_type}, {'train' if self.train else 'valid'})"
 
     def kind(self, gen=None):
-        "point, box or mask: what is set, or drawn by the shares of `mix`"
-        if self.conf.prompt_type != 'mixed': return self.conf.prompt_type
+        "point, box or mask: what is set (a mask if nothing is), or drawn by the shares of `mix`"
+        if self.conf.prompt_type != 'mixed': return self.conf.prompt_type or 'mask'
         names, shares = zip(*sorted(self.conf.mix.items()))           # sorted: the order in the user's dict does not matter
         return names[torch.multinomial(tensor(shares, dtype=torch.float32), 1, generator=gen).item()]
 
@@ -192,6 +193,45 @@ def for_batch(self:PromptPolicy,
             v = batch.obj_to_video[o].item()
             raise type(e)(f"video {batch.video_ids[v]!r}, object {batch.obj_ids[o]!r}, frame {batch.frame_ids[v][t]!r}: {e}") from None
     return [one(o, t) for o, t in enumerate(batch.prompt_frame.tolist())]
+
+# %% ../nbs/06_prompts.ipynb #4ddb244d
+def prompt_kinds(
+    conf:PromptConf   # `prompts.*`
+)->set:               # Of point, box and mask
+    "The kinds of prompt that settings can give"
+    if conf.prompt_type!='mixed': return {conf.prompt_type or 'mask'}
+    return {kind for kind, share in conf.mix.items() if share>0}
+
+def prompts_about(
+    conf:PromptConf,  # Of the run
+    seen=None         # Kinds that the weights saw before it; None: nobody knows
+)->dict:              # Plain values
+    "What a checkpoint says of its prompts"
+    return asdict(conf) | dict(seen=None if seen is None else sorted(prompt_kinds(conf) | set(seen)))
+
+def prompts_of(
+    about:dict   # What a checkpoint says of itself
+)->PromptConf:   # None where it does not say
+    "The prompts that a checkpoint was trained with"
+    known = {f.name for f in fields(PromptConf)}
+    return PromptConf(**{k: v for k, v in about['prompts'].items() if k in known}) if about.get('prompts') else None
+
+def seen_prompts(
+    about:dict   # What a checkpoint says of itself
+)->set:          # None where it does not say
+    "The kinds of prompt that a checkpoint's weights have seen"
+    seen = (about.get('prompts') or {}).get('seen')
+    return None if seen is None else set(seen)
+
+def as_trained(
+    conf:PromptConf,  # What somebody asks for
+    about:dict        # What a checkpoint says of itself
+)->PromptConf:
+    "The prompts asked for; where no kind was asked for, the checkpoint's"
+    then, default = prompts_of(about), PromptConf()
+    if conf.prompt_type or not then: return conf
+    asked = {f.name: getattr(conf, f.name) for f in fields(conf) if getattr(conf, f.name)!=getattr(default, f.name)}
+    return replace(then, **asked)
 
 # %% ../nbs/06_prompts.ipynb #c060
 def noisy(

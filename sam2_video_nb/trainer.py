@@ -26,7 +26,7 @@ from .coco import CocoVideo
 from .runs import counts, datasets, logging_to, new_run, test_videos, video_prints
 from .status import Status, asked, memory_used, read_metrics, shown_curves
 from .clips import VideoClips, clip_loader
-from .prompts import PromptPolicy
+from .prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
 from .weights import load_weights, read_checkpoint
 from .model import GradientAudit, build_model, config_file, informative, matching, resolve_model
 from .losses import VideoLoss, loss_weights
@@ -50,6 +50,8 @@ def resolve(
     scratch = config_file(cfg.model.config_path)==config_file('nano') and not cfg.model.checkpoint_path   # `resume` goes on as it began
     fill('model.trainable_modules', ['*'] if scratch else ['memory_attention', 'memory_encoder'])
     fill('optimizer.lr', 8e-4 if scratch else 5e-6)
+    clickable = scratch and cfg.data.train_path is None and not cfg.resume
+    fill('prompts.prompt_type', 'mixed' if clickable else 'mask')
     fill('data.batch_size', 2 if cfg.data.train_path is None else 1)
     fill('trainer.max_epochs', 5 if cfg.data.train_path is None else 10)
     if cfg.scheduler.enabled and cfg.scheduler.eta_min > cfg.optimizer.lr > 0: raise ConfigError(f"scheduler.eta_min={cfg.scheduler.eta_min} is above optimizer.lr={cfg.optimizer.lr}: the learning rate would rise to it")
@@ -172,6 +174,8 @@ class VideoModule(pl.LightningModule):
         super().__init__()
         self.cfg, weights = cfg, loss_weights(cfg.loss)
         self.model = model or build_model(cfg.model, cfg.data.image_size, cfg.prompts, weights, cfg.seed)
+        self.model.prompts = cfg.prompts
+        if self.model.seen_prompts is not None: self.model.seen_prompts = self.model.seen_prompts | prompt_kinds(cfg.prompts)
         self.loss = VideoLoss(cfg.loss)
         self.policy, self.val_policy = PromptPolicy(cfg.prompts, train=True), PromptPolicy(cfg.prompts, train=False)
         self.audit = GradientAudit(self.model.trains, 20 if cfg.prompts.prompt_type=='mixed' else 1) if cfg.model.audit_gradients else None
@@ -219,11 +223,12 @@ class VideoModule(pl.LightningModule):
         return dict(optimizer=opt, lr_scheduler=dict(scheduler=sched, interval='step'))
 
     def on_save_checkpoint(self, ckpt): ckpt['sam2_video_nb'] = dict(before=self.before, before_test=self.before_test, result=plain(self.result), epoch=self.epoch, step=self.trainer.global_step, tried=self.tried, chosen_on=self.chosen_on, model=self.cfg.model.config_path, image_size=self.cfg.data.image_size,
-        start=self.cfg.model.checkpoint_path, seed=self.cfg.seed)
+        start=self.cfg.model.checkpoint_path, seed=self.cfg.seed, prompts=prompts_about(self.cfg.prompts, self.model.seen_prompts))
     def on_load_checkpoint(self, ckpt):
         about = ckpt.get('sam2_video_nb', {})
         self.before, self.before_test = about.get('before'), about.get('before_test')
         self.epoch, self.tried = about.get('epoch', 0), about.get('tried', 0)
+        self.model.seen_prompts = seen_prompts(about)
 
 # %% ../nbs/11_trainer.ipynb #c024
 def _not_finite(losses, batch):
