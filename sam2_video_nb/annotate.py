@@ -25,6 +25,7 @@ class Target:
         self.name, self.prompts, self.bank = name, {}, MemoryBank()
         self.low, self.tracked, self.saved = {}, {}, {}     # frame → logits (1,1,S/4,S/4); → was it reached backward; → mask of an earlier session, as RLE
         self.todo = self.back = None                        # frames from which to track again, forward and backward
+        self.drafted = {}                                   # frame → (logits, their mask as RLE), for the draft
     @property
     def first(self): return min(self.prompts, default=None)    # frame of its first prompt
 
@@ -308,3 +309,73 @@ def load(self:Annotation,
         if len(g.saved)==len(self): g.todo = g.back = None
     self.past, self.before, self.signed = [], set(saved), {t: set(ids.values()) for t in saved}
     return True
+
+# %% ../nbs/10e_annotate.ipynb #c978b9bd
+def _plain_prompt(p):
+    "A prompt for JSON"
+    out = dict(kind=p.kind)
+    if p.pts is not None: out |= dict(pts=p.pts.tolist(), labels=p.labels.tolist())
+    if p.mask is not None: out['mask'] = rle_encode(p.mask)
+    return out
+
+def _prompt_of(d):
+    "The prompt again"
+    if d['kind']=='mask': return mask_prompt(torch.as_tensor(rle_decode(d['mask'])).bool())
+    return Prompt(d['kind'], torch.tensor(d['pts'], dtype=torch.float32), torch.tensor(d['labels'], dtype=torch.int32))
+
+@patch
+def _as_rle(self:Annotation, o, t):
+    "An object's mask as RLE, made once as long as its logits are the same"
+    g = self.targets[o]
+    if t in g.saved: return g.saved[t]
+    of, rle = g.drafted.get(t, (None, None))
+    if of is not g.low[t]:
+        rle = rle_encode(self.mask(o, t))
+        g.drafted[t] = g.low[t], rle
+    return rle
+
+@patch
+def draft(self:Annotation)->dict:   # Ready for JSON
+    "All that is known, confirmed or not"
+    def one(o, g):
+        masks = {t: self._as_rle(o, t) for t in sorted({*g.low, *g.saved})}
+        prompts = {t: _plain_prompt(p) for t, p in g.prompts.items()}
+        backward = sorted(t for t, reverse in g.tracked.items() if reverse)
+        return dict(id=o, name=g.name, todo=g.todo, back=g.back, backward=backward, prompts=prompts, masks=masks)
+    with self.lock:
+        confirmed = {t: sorted(objs) for t, objs in self.signed.items()}
+        objects = [one(o, g) for o, g in self.targets.items()]
+    return dict(draft=1, video=self.vid, frames=len(self), size=list(self.size), objects=objects, confirmed=confirmed)
+
+def _drafted(d):
+    "Objects, and what is confirmed, of a draft"
+    targets = {}
+    for o in d['objects']:
+        g = targets[int(o['id'])] = Target(str(o['name']))
+        g.prompts = {int(t): _prompt_of(p) for t, p in o['prompts'].items()}
+        g.saved = {int(t): m for t, m in o['masks'].items()}
+        g.tracked = {t: t in o['backward'] for t in g.saved}
+        g.todo, g.back = o['todo'], o['back']
+    return targets, {int(t): set(objs) for t, objs in d['confirmed'].items()}
+
+@patch
+def _remember(self:Annotation, g, near=6):
+    "Make the memory again of the frames with a prompt, and of those next to where tracking goes on"
+    ahead = [] if g.todo is None else range(max(g.todo-near, 0), g.todo)
+    behind = [] if g.back is None else range(g.back+1, g.back+1+near)
+    for t in sorted({*g.prompts, *ahead, *behind} & set(g.saved)):
+        m = rle_decode(g.saved[t])
+        if m.any(): self._look(g, t, mask_prompt(m), cond=t in g.prompts)
+
+@patch
+def restore(self:Annotation,
+    d:dict   # As `draft` gave it
+)->int:      # Frames with masks; raises `DataError` where it is not a draft of this video
+    "Go on with a draft, in place of what is here"
+    there, here = (d.get('video'), d.get('frames'), tuple(d.get('size', ()))), (self.vid, len(self), self.size)
+    if d.get('draft')!=1 or there!=here: raise DataError(f"a draft of video, frames and size {there}, here it is {here}")
+    try: targets, signed = _drafted(d)
+    except (KeyError, TypeError, ValueError, AttributeError) as e: raise DataError(f"not a whole draft ({type(e).__name__}: {e})") from None
+    self.targets, self.signed, self.past = targets, signed, []
+    for g in targets.values(): self._remember(g)
+    return len({t for g in targets.values() for t in g.saved})
