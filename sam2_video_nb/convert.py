@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['known_names', 'formats', 'back', 'layouts', 'find_videos', 'MaskFile', 'read_mask', 'nearest', 'Obj', 'FrameIn',
-           'size_of_picture', 'palette_video', 'write_dataset', 'convert_davis', 'convert_png', 'match_names',
-           'files_below', 'lone_frames', 'suggest_pattern', 'videos_of', 'colour_table', 'read_colours',
-           'convert_colours', 'each_frame', 'open_back', 'back_davis', 'back_png', 'back_colours']
+           'size_of_picture', 'first_appearances', 'palette_video', 'write_dataset', 'convert_davis', 'convert_png',
+           'match_names', 'files_below', 'lone_frames', 'suggest_pattern', 'videos_of', 'colour_table', 'read_colours',
+           'convert_colours', 'each_frame', 'open_back', 'not_looked_at', 'back_davis', 'back_png', 'back_colours']
 
 # %% ../nbs/13_convert.ipynb #c002
 import json, os, re, shutil
@@ -37,35 +37,63 @@ def _files(
 # %% ../nbs/13_convert.ipynb #c009
 def _folders(d:Path): return sorted(p for p in d.iterdir() if p.is_dir() and not p.name.startswith('.')) if d.is_dir() else []
 
+_pictures = '.jpg', '.jpeg', '.png'
+_names = dict(      # of DAVIS and its kin; of Cutie; of SA-V's val and test sets
+    JPEGImages=('JPEGImages', 'images', 'JPEGImages_24fps'),
+    Annotations=('Annotations', 'masks', 'Annotations_6fps'))
+
+def _top(
+    src:Path,     # Dataset
+    kind:str      # JPEGImages or Annotations
+):                # Folder, or None
+    "The folder of all frames, or of all masks, by any of its names"
+    return next((src/n for n in _names[kind] if (src/n).is_dir()), None)
+
 def _level(
     src:Path,         # Dataset
     kind:str,         # JPEGImages or Annotations
     resolution:str    # Name of the level, if there is one
 )->Path:
     "Folder that holds one subfolder a video"
-    top = src/kind
-    if not top.is_dir():
-        raise DataError(f"{src}: no folder {kind}: the layout is {kind}/{resolution}/<video>/00000.{'jpg' if kind=='JPEGImages' else 'png'}")
+    if (top := _top(src, kind)) is None:
+        file = '00000.jpg' if kind=='JPEGImages' else '00000.png'
+        raise DataError(f"{src}: no folder {kind} (or {', '.join(_names[kind][1:])}): "
+            f"the layout is {kind}/{resolution}/<video>/{file}")
     if (top/resolution).is_dir() and _folders(top/resolution): return top/resolution
-    if any(_files(v, '.jpg', '.jpeg', '.png') for v in _folders(top)): return top
+    if any(_files(v, *_pictures) for v in _folders(top)): return top
     raise DataError(f"{top}: no videos in {resolution!r}, found {[p.name for p in _folders(top)]}: name the level with --resolution")
 
+def _is_workspace(d:Path):
+    "Does a folder hold the frames of one video, without a level between? Cutie's window leaves such folders"
+    return (top := _top(d, 'JPEGImages')) is not None and bool(_files(top, *_pictures))
+
+def _video_folders(
+    src:Path,          # Dataset
+    resolution:str     # Name of the level, if there is one
+)->list:               # [(video, folder of its frames, folder of its masks)]
+    "Where the videos lie"
+    if spaces := [d for d in (src, *_folders(src)) if _is_workspace(d)]:
+        return [(d.resolve().name, _top(d, 'JPEGImages'), _top(d, 'Annotations') or d/'masks') for d in spaces]
+    frames, masks = (_level(src, k, resolution) for k in ('JPEGImages','Annotations'))
+    if lost := [p.name for p in _folders(masks) if not (frames/p.name).is_dir()]:
+        raise DataError(f"{masks}: masks of {lost} have no frames in {frames}")
+    return [(d.name, d, masks/d.name) for d in _folders(frames)]
+
 def find_videos(
-    src,                     # Dataset in DAVIS layout
+    src,                     # Dataset in DAVIS layout, or as Cutie has it (images/<video>, or <video>/images; masks likewise)
     resolution:str='480p'    # Level between JPEGImages and the videos, if there is one
 )->dict:                     # {video: [(frame, mask or None)]}
     "Videos with their frames, each with the mask of its name"
-    frames, masks = (_level(Path(src), k, resolution) for k in ('JPEGImages','Annotations'))
     found = {}
-    for folder in _folders(frames):
-        imgs = _files(folder, '.jpg', '.jpeg', '.png')
-        pngs = _files(m, '.png') if (m := masks/folder.name).is_dir() else {}
+    for video, folder, masks in _video_folders(Path(src), resolution):
+        imgs = _files(folder, *_pictures)
+        pngs = _files(masks, '.png') if masks.is_dir() else {}
         if not imgs: raise DataError(f"{folder}: no frames (jpg or png) in it: fill it, or take it away")
-        if not pngs: raise DataError(f"{m}: no masks for the {len(imgs)} frames of {folder.name!r}: add some, or take the video away")
+        if not pngs:
+            raise DataError(f"{masks}: no masks for the {len(imgs)} frames of {video!r}: add some, or take the video away")
         if lost := [p for s,p in pngs.items() if s not in imgs]:
             raise DataError(f"{lost[0]}: no frame {lost[0].stem} in {folder} for this mask ({len(lost)} such): a mask needs the name of its frame")
-        found[folder.name] = [(p, pngs.get(s)) for s,p in imgs.items()]
-    if lost := [p.name for p in _folders(masks) if p.name not in found]: raise DataError(f"{masks}: masks of {lost} have no frames in {frames}")
+        found[video] = [(p, pngs.get(s)) for s,p in imgs.items()]
     return found
 
 # %% ../nbs/13_convert.ipynb #c014
@@ -142,6 +170,7 @@ class FrameIn(NamedTuple):
     source:Optional[Path]   # Its picture; None: the video is given as a stream
     size:tuple              # (H,W)
     objs:Optional[list]     # Of `Obj`; None: not annotated
+    unlabelled:tuple=()     # What nobody looked at on this frame: objects as `Obj.id` calls them
 
 def size_of_picture(path)->tuple:
     "(H,W) of a picture that can be read whole; raises `DataError`"
@@ -153,11 +182,23 @@ def _categories(src):
     try: return {v: {int(o): str(d['category']) for o, d in e['objects'].items()} for v, e in read_json(path)['videos'].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as e: raise DataError(f"{path}: videos → objects → category is expected, as YouTube-VOS has it ({type(e).__name__}: {e})") from None
 
+def _check_missing(missing, *known):
+    if missing not in known: raise DataError(f"--missing {missing}: choose from {', '.join(known)}")
+
+def first_appearances(
+    shown:list   # A set of objects a frame; None: no mask
+)->bool:
+    "Masks on some frames only, and no object on two of them: each shows what is new, and says nothing of the others"
+    masks = [s for s in shown if s is not None]
+    objs = [o for s in masks for o in s]
+    return len(masks) < len(shown) and len([s for s in masks if s]) > 1 and len(objs)==len(set(objs))
+
 def palette_video(
     video:str,
     frames:list,          # [(frame, mask or None)]
     cats=None,            # {object: category}; None: all are objects
-    resize_masks=False    # Bring masks of another size to that of their frame
+    resize_masks=False,   # Bring masks of another size to that of their frame
+    missing='auto'        # What an object is where a mask does not show it: absent, unlabelled; auto: by `first_appearances`
 )->list:                  # Of `FrameIn`
     "A video whose masks hold an object a value; raises `DataError`"
     sizes, masks = [size_of_picture(f) for f, _ in frames], {}
@@ -171,7 +212,13 @@ def palette_video(
         n = 1 if void is None else v
         if cats and n not in cats: raise DataError(f"masks of video {video!r} hold object {n}, meta.json knows {sorted(cats)}: add it there, or take meta.json away")
         return Obj(rle, n, cats[n] if cats else 'object')
-    return [FrameIn(img.name, img, size, [obj(v, r) for v, r in masks[img].rles.items()] if png else None) for (img, png), size in zip(frames, sizes)]
+    objs = [[obj(v, r) for v, r in masks[img].rles.items()] if png else None for img, png in frames]
+    shown = [None if os is None else {o.id for o in os if o.id is not None} for os in objs]
+    everything = set().union(*(s for s in shown if s))
+    partly = missing=='unlabelled' or missing=='auto' and first_appearances(shown)
+    def unlabelled(s): return tuple(sorted(everything-s)) if partly and s is not None else ()
+    return [FrameIn(img.name, img, size, os, unlabelled(s))
+            for (img, _), size, os, s in zip(frames, sizes, objs, shown)]
 
 # %% ../nbs/13_convert.ipynb #c026
 def _place(
@@ -202,8 +249,11 @@ def _free(out, names, overwrite):
 def _images(video, frames, first_image, first_ann, cat_ids):
     "What a video adds to the JSON"
     images, anns = [], []
+    known = dict.fromkeys(o.id for f in frames for o in f.objs or () if o.id is not None and rle_api.area(o.rle))
     for i, f in enumerate(frames):
         images.append(dict(id=first_image+i, file_name=f'frames/{video}/{f.name}', video_id=video, order_in_video=i, height=f.size[0], width=f.size[1], is_annotated=f.objs is not None))
+        looked = [o for o in known if o not in f.unlabelled]
+        if f.objs is not None and len(looked) < len(known): images[-1]['annotated_tracks'] = looked
         for o in f.objs or ():
             if not (area := int(rle_api.area(o.rle))): continue
             whose = dict(iscrowd=1) if o.id is None else dict(iscrowd=0, track_id=o.id)
@@ -247,6 +297,8 @@ def write_dataset(
     else: (out/'val.json').unlink(missing_ok=True)    # of an earlier run: its videos may be in train now
     return write(out/'train.json', parts[False]), out/'val.json' if held else None
 
+def _some(names): return ', '.join(names[:3]) + (f" and {len(names)-3} more" if len(names)>3 else '')
+
 def _only(src, found, videos):
     "The videos asked for"
     videos = [v.strip() for v in videos.split(',') if v.strip()] if isinstance(videos, str) else videos
@@ -262,12 +314,19 @@ def convert_davis(
     resize_masks:bool=False,  # Bring masks of another size to that of their frame, by nearest pixel
     overwrite:bool=False,     # Write over what is there
     videos:list=(),           # Convert only these; all if empty
+    missing:str='auto',       # What an object is where a mask does not show it: absent, unlabelled, auto (masks of first appearances: unlabelled)
     progress:bool=True        # Show bars
 )->tuple:                     # Paths of train.json, and of val.json or None
-    "DAVIS, MOSE, YouTube-VOS: palette PNGs, an object a value"
+    "DAVIS, MOSE, YouTube-VOS, Cutie: palette PNGs, an object a value"
+    _check_missing(missing, 'auto', 'absent', 'unlabelled')
     found, cats = _only(src, find_videos(src, resolution), videos), _categories(src)
     _held_out(found, val); _free(Path(out), found, overwrite)      # before the long part
-    read = {v: palette_video(v, fs, cats.get(v), resize_masks) for v, fs in tqdm(found.items(), desc='reading', unit='video', disable=not progress)}
+    bar = tqdm(found.items(), desc='reading', unit='video', disable=not progress)
+    read = {v: palette_video(v, fs, cats.get(v), resize_masks, missing) for v, fs in bar}
+    partly = [v for v, fs in read.items() if any(f.unlabelled for f in fs)]
+    if partly and missing=='auto':
+        print(f"{_some(partly)}: masks of first appearances, each of new objects: on such a frame the other objects "
+            "are unlabelled (--missing absent: they are gone)")
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
 # %% ../nbs/13_convert.ipynb #c040
@@ -278,29 +337,35 @@ def convert_png(
     link:bool=False,          # Link the frames instead of copying them
     resize_masks:bool=False,  # Bring masks of another size to that of their frame
     overwrite:bool=False,     # Write over what is there
+    missing:str='unlabelled', # What an object is where it has no PNG and others have one: unlabelled, or absent
     progress:bool=True        # Show bars
 )->tuple:                     # Paths of train.json, and of val.json or None
     "A folder of black and white PNGs an object (SAM 2's layout); objects may overlap"
+    _check_missing(missing, 'absent', 'unlabelled')
     src, read = Path(src), {}
-    frames, masks = (src/k for k in ('JPEGImages', 'Annotations'))
+    frames, masks = (_top(src, k) or src/k for k in ('JPEGImages', 'Annotations'))
     for folder in tqdm(_folders(frames), desc='reading', unit='video', disable=not progress):
-        imgs, objects = _files(folder, '.jpg', '.jpeg', '.png'), {o.name: _files(o, '.png') for o in _folders(masks/folder.name)}
+        imgs, objects = _files(folder, *_pictures), {o.name: _files(o, '.png') for o in _folders(masks/folder.name)}
         if not imgs: raise DataError(f"{folder}: no frames (jpg or png) in it: fill it, or take it away")
         if not objects: raise DataError(f"{masks/folder.name}: no folder of an object in it: the layout is Annotations/<video>/<object>/00000.png")
         if lost := [p for ps in objects.values() for s, p in ps.items() if s not in imgs]: raise DataError(f"{lost[0]}: no frame {lost[0].stem} in {folder} for this mask")
-        read[folder.name] = [_one_each(imgs[s], {o: ps[s] for o, ps in objects.items() if s in ps}, resize_masks) for s in imgs]
+        def unlabelled(s): return [o for o, ps in objects.items() if s not in ps] if missing=='unlabelled' else []
+        def pngs(s): return {o: ps[s] for o, ps in objects.items() if s in ps}
+        read[folder.name] = [_one_each(imgs[s], pngs(s), unlabelled(s), resize_masks) for s in imgs]
     if not read: raise DataError(f"{frames}: no videos in it: the layout is JPEGImages/<video>/00000.jpg and Annotations/<video>/<object>/00000.png")
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
-def _one_each(img, pngs, resize):
-    "A frame with a mask file an object"
+def _id_of(folder:str): return int(folder) if folder.isdecimal() else folder
+
+def _one_each(img, pngs, unlabelled, resize):
+    "A frame with a mask file an object; `unlabelled`: folders of the objects that nobody looked at there"
     size, objs = size_of_picture(img), []
     for o, p in pngs.items():
         m = read_mask(p, size if resize else None)
         if m.size!=size: raise DataError(f"{p}: the mask is {m.size[0]}x{m.size[1]} (height x width), its frame {img} is {size[0]}x{size[1]}: if one is the other at another size, resize the masks (--resize-masks)")
         if len(m.rles) > 1: raise DataError(f"{p}: values {sorted(m.rles)[:5]} in the mask of one object: 0 and one other are expected; is this a palette PNG of many objects (davis)?")
-        objs += [Obj(r, int(o) if o.isdecimal() else o) for r in m.rles.values()]
-    return FrameIn(img.name, img, size, objs if pngs else None)
+        objs += [Obj(r, _id_of(o)) for r in m.rles.values()]
+    return FrameIn(img.name, img, size, objs if pngs else None, tuple(map(_id_of, unlabelled)))
 
 # %% ../nbs/13_convert.ipynb #c044
 def match_names(
@@ -490,6 +555,17 @@ def open_back(
     _free(out, names.values(), True)
     return coco, out, names
 
+def not_looked_at(coco:CocoVideo)->int:
+    "How often an object was not looked at on a frame that was annotated for others"
+    def count(v): return (coco.state(v)==UNLABELLED)[[f.annotated for f in coco.frames[v]]].sum().item()
+    return sum(map(count, coco.videos))
+
+def _say_not_looked_at(coco, what):
+    "Say it where a format cannot"
+    if n := not_looked_at(coco):
+        print(f"{n} times an object was not looked at on a frame that was annotated for others: {what} cannot say so, "
+            "who reads it takes the object for absent there; to-png keeps it apart")
+
 def back_davis(
     json,                   # COCO-video JSON
     out,                    # Folder for JPEGImages, Annotations and meta.json
@@ -521,6 +597,7 @@ def back_davis(
             with written_whole(out/'Annotations'/names[vid]/f'{name}.png') as p: im.save(p)
     _write_json(out/'meta.json', dict(videos=meta))
     if lost: print(f"{lost} pixels belong to several objects: the smallest has them; to-png keeps them all")
+    _say_not_looked_at(coco, "a palette PNG")
     return out
 
 def _write_json(path, d):
@@ -540,10 +617,12 @@ def back_png(
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
         objects = [f'{o:03}' if isinstance(o, int) else str(o) for o, _ in coco.objs[vid]]
         if odd := [o for o in objects if Path(o).name!=o or o in ('.', '..')]: raise DataError(f"{coco.path}: video {vid!r}: object {odd[0]!r} cannot be the name of a folder")
-        for name, t, annotated in each_frame(coco, vid):
+        state = coco.state(vid)
+        for name, t, _ in each_frame(coco, vid):
             path = coco.frames[vid][t].path
             _place(path, out/'JPEGImages'/names[vid]/f'{name}{path.suffix.lower()}', link)
-            for o, m in zip(objects, coco.masks(vid, t) if annotated else ()):
+            for o, m, s in zip(objects, coco.masks(vid, t), state[t]):
+                if s==UNLABELLED: continue                      # no PNG: nobody looked
                 with written_whole(out/'Annotations'/names[vid]/o/f'{name}.png') as p: Image.fromarray(m.numpy().astype(np.uint8)*255).save(p)
     return out
 
@@ -568,12 +647,13 @@ def back_colours(
             for n in np.argsort([-m.sum() for m in masks]): a[masks[n]] = shades[cats[n]]             # the smaller lies on the larger
             _save(Image.fromarray(a), out/names[vid]/f'frame_{t:05}_endo_color_mask.png')
     _write_json(out/'table.json', dict(background='#000000', ignore='#ffffff', **{c: '#'+bytes(s.tolist()).hex() for c, s in zip(coco.cats, shades)}))
+    _say_not_looked_at(coco, "a picture of colours")
     return out
 
 # %% ../nbs/13_convert.ipynb #c055
 formats = dict(davis=convert_davis, png=convert_png, colours=convert_colours)
 back = dict(davis=back_davis, png=back_png, colours=back_colours)
 layouts = dict(
-    davis="SRC/JPEGImages/480p/goat/00000.jpg   SRC/Annotations/480p/goat/00000.png   (480p may be missing)\nFrames without a PNG are not annotated. 255 beside other values: ignored. meta.json, if there: categories.",
-    png="SRC/JPEGImages/goat/00000.jpg   SRC/Annotations/goat/001/00000.png",
+    davis="SRC/JPEGImages/480p/goat/00000.jpg   SRC/Annotations/480p/goat/00000.png   (480p may be missing)\nOr Cutie's own: SRC/images/judo/00000.jpg   SRC/masks/judo/00000.png; or SRC/images/00000.jpg   SRC/masks/00000.png\nFrames without a PNG are not annotated. Masks of first appearances are known as such (--missing). 255 beside other values: ignored. meta.json, if there: categories.",
+    png="SRC/JPEGImages/goat/00000.jpg   SRC/Annotations/goat/001/00000.png\nA frame without any PNG is not annotated; where some objects have one, nobody looked at the others (--missing).",
     colours='SRC/video01_00080/frame_80_endo.png   SRC/video01_00080/frame_80_endo_color_mask.png   (--frames, --masks for other names)\nTABLE: {"background": "#7f7f7f", "ignore": [255, 255, 255], "grasper": [170, 255, 0]}')

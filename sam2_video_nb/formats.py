@@ -19,7 +19,7 @@ from tqdm import tqdm
 from .core import *
 from .coco import *
 from .video import VideoWriter, by_number, need_av, open_frames
-from .convert import FrameIn, Obj, each_frame, match_names, open_back, read_mask, size_of_picture, write_dataset, _place, _write_json
+from .convert import FrameIn, Obj, each_frame, match_names, open_back, read_mask, size_of_picture, write_dataset, _place, _say_not_looked_at, _write_json
 
 # %% ../nbs/13b_formats.ipynb #c008
 def inside(
@@ -96,6 +96,7 @@ def back_ytvis(
             rles = [rle_encode(m[o]) if m[o].any() else None for m in masks]
             anns.append(dict(id=len(anns)+1, video_id=n+1, category_id=c+1, iscrowd=0, width=w, height=h, segmentations=rles,
                 areas=[r and int(rle_api.area(r)) for r in rles], bboxes=[r and rle_api.toBbox(r).tolist() for r in rles]))
+    _say_not_looked_at(coco, "YouTube-VIS")
     return _write_json(out/'instances.json', dict(videos=videos, annotations=anns, categories=[dict(id=i+1, name=c) for i, c in enumerate(coco.cats)]))
 
 # %% ../nbs/13b_formats.ipynb #c016
@@ -151,6 +152,7 @@ def back_sav(
         h, w = coco.size(vid)
         _write_json(out/f'{names[vid]}_manual.json', dict(video_id=names[vid], video_height=h, video_width=w, video_frame_count=len(coco.frames[vid]), masklet_id=list(range(len(coco.objs[vid]))),
             masklet=[[rle_encode(m) for m in coco.masks(vid, t)] for t in range(0, len(coco.frames[vid]), every)]))
+    _say_not_looked_at(coco, "SA-V")
     return out
 
 # %% ../nbs/13b_formats.ipynb #c020
@@ -217,6 +219,10 @@ def _found(src, *suffixes):
 def _label_volume(coco, vid, dtype):
     "(T,H,W) of labels; raises `DataError` where they cannot say it"
     if lost := [t for t, f in enumerate(coco.frames[vid]) if not f.annotated]: raise DataError(f"{coco.path}: video {vid!r}: frame {lost[0]} is not annotated; label images cannot say so: leave such frames out first")
+    if len(lost := (coco.state(vid)==UNLABELLED).nonzero()):
+        t, n = lost[0].tolist()
+        raise DataError(f"{coco.path}: video {vid!r}: nobody looked at object {coco.objs[vid][n][0]!r} on frame {t} (annotated_tracks); "
+            "label images cannot say so: to-png can")
     ids = [o if isinstance(o, int) and o>0 else None for o, _ in coco.objs[vid]]
     if None in ids: ids = list(range(1, len(ids)+1))
     if ids and max(ids) > np.iinfo(dtype).max: raise DataError(f"{coco.path}: video {vid!r}: object {max(ids)} does not fit into {dtype.__name__}")
@@ -275,16 +281,16 @@ def convert_ctc(
         labels = {'TRA': tra, 'SEG': _by_digits(src/f'{film.name}_GT/SEG', '.tif', '.tiff'), 'ST': _by_digits(src/f'{film.name}_ST/SEG', '.tif', '.tiff')}[masks]
         if not labels: raise DataError(f"{src}: no label images of {masks} for {film.name}")
         if lost := sorted(set(labels)-set(imgs)): raise DataError(f"{labels[lost[0]]}: no frame {lost[0]} in {film}")
-        read[film.name] = [FrameIn(f'{t:05}.png', None, _pages(p)[0].shape[:2], _cells(labels.get(t), tra.get(t), masks, p)) for t, p in sorted(imgs.items())]
+        read[film.name] = [FrameIn(f'{t:05}.png', None, _pages(p)[0].shape[:2], *_cells(labels.get(t), tra.get(t), masks, p)) for t, p in sorted(imgs.items())]
         streams[film.name] = lambda imgs=imgs: _stream(to_8bit(np.stack([_pages(p)[0] for _, p in sorted(imgs.items())]), contrast))()
     return write_dataset(read, out, val, False, overwrite, streams, progress)
 
 def _cells(path, tra, kind, img):
-    "Objects of a label image; outlines take the number of the track they cover most"
-    if path is None: return None
+    "Objects of a label image, outlines with the number of the track they cover most; and the tracks without an outline"
+    if path is None: return None, ()
     a = _pages(path)[0]
     _same_size(a, _pages(img)[0], path, img)
-    if kind=='TRA': return _labels(a)
+    if kind=='TRA': return _labels(a), ()
     if tra is None: raise DataError(f"{path}: no TRA image of this frame to take the numbers of the cells from")
     tracks, out = _pages(tra)[0], {}
     _same_size(a, tracks, path, tra)
@@ -292,7 +298,7 @@ def _cells(path, tra, kind, img):
         ids, n = np.unique(tracks[(a==v)&(tracks>0)], return_counts=True)
         if not len(ids): raise DataError(f"{path}: cell {v} covers no track of {tra}: which is it?")
         out.setdefault(int(ids[n.argmax()]), np.zeros(a.shape, bool))[a==v] = True
-    return [Obj(rle_encode(m), i) for i, m in out.items()]
+    return [Obj(rle_encode(m), i) for i, m in out.items()], tuple(i for i in np.unique(tracks[tracks>0]).tolist() if i not in out)
 
 def convert_tiff(
     src,                     # TIFF stack of pictures, a page a frame
