@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
-from .config import DataConf, frame_intervals
+from .config import DataConf, checked, frame_intervals
 from .core import *
 from .coco import CocoVideo
 
@@ -128,7 +128,7 @@ def warp_masks(
 # %% ../nbs/05_clips.ipynb #c026
 class Augment:
     "Flip, affine, colour jitter and grey: the same on every frame of a clip"
-    def __init__(self, conf:DataConf): self.conf = conf
+    def __init__(self, conf:DataConf): self.conf = checked(conf, DataConf)
     def __repr__(self):
         c = self.conf
         return f"Augment(flip {c.hflip_prob}, {c.affine_degrees} degrees, scale {c.affine_scale}, shift {c.affine_shift}, jitter {c.jitter}, grey {c.grey_prob})"
@@ -213,7 +213,7 @@ class VideoClips(Dataset):
         train:bool=True,  # Draw start, interval, direction, objects and augmentation? Validation takes clips as they are, late objects included
         seed:int=0        # Of all draws
     ):
-        self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
+        self.coco, self.conf, self.train, self.seed, self.epoch = coco, checked(conf, DataConf), train, seed, 0
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
         self.cache, self.augment = FrameCache(coco, self.size, conf.cache_frames), Augment(conf)
         self.index, self.skipped = [], {}
@@ -346,6 +346,7 @@ def clip_loader(
     **kwargs          # More arguments of `DataLoader`
 )->DataLoader:        # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
+    checked(conf, DataConf)
     return DataLoader(ds, batch_size=conf.batch_size or 1, sampler=ClipOrder(ds) if train else None, collate_fn=collate, num_workers=conf.num_workers,
         pin_memory=conf.pin_memory and torch.cuda.is_available(), persistent_workers=conf.num_workers > 0,
         **{'generator': generator(ds.seed, 'loader'), **kwargs})

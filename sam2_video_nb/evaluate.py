@@ -9,6 +9,7 @@ __all__ = ['log', 'mask_grid', 'presence_grid', 'difference', 'score_split', 'pl
 
 # %% ../nbs/10b_evaluate.ipynb #c002
 import csv, hashlib, json, logging, math, os
+from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -296,7 +297,8 @@ def evaluate(
     cfg:TrainConf   # As `load_cfg(…, command='eval')` gives it, or built by hand
 )->Evaluation:      # Folder and figures; raises `Sam2VideoError`
     "Measure the model of a config on a split, beside the model before training"
-    cfg = resolve_model(check_cfg(OmegaConf.to_object(OmegaConf.structured(cfg))))
+    cfg = resolve_model(check_cfg(deepcopy(cfg)))
+    device_of(cfg.trainer.accelerator)       # what is not there is said before any video is read
     run = new_run(cfg.output_dir)
     OmegaConf.save(OmegaConf.structured(cfg), run/'config.yaml')
     try:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, tensor
 from fastcore.basics import patch
-from .config import ConfigError, LossConf
+from .config import ConfigError, LossConf, checked
 from .core import ABSENT, UNLABELLED, VISIBLE, ClipBatch, DataError, FrameOut, ModelError
 
 # %% ../nbs/08_losses.ipynb #c005
@@ -124,11 +124,10 @@ def loss_weights(
     conf:LossConf
 )->dict:  # Term: weight, 0 for what is off
     "The weight of each term: the preset's, unless one is set"
-    if conf.preset not in loss_presets: raise ConfigError(f"loss.preset={conf.preset}: choose {' or '.join(loss_presets)}")
+    checked(conf, LossConf)
     ws = {k: getattr(conf, f'{k}_weight') for k in loss_terms}
     ws = {k: float(loss_presets[conf.preset].get(k, 0.) if w is None else w) for k,w in ws.items()}
-    for k,w in ws.items():
-        if not 0 <= w < float('inf'): raise ConfigError(f"loss.{k}_weight={w}: must be 0 (off) or more")
+
     if not any(ws.values()): raise ConfigError("every weight of loss.* is 0: nothing would be trained; set at least one")
     return ws
 
@@ -141,8 +140,6 @@ class VideoLoss:
         self.conf = LossConf() if conf is None else conf
         self.weights = loss_weights(self.conf)
         self.pixel = tuple(k for k in ('focal', 'bce', 'dice') if self.weights[k])  # the terms that compare masks
-        if not self.conf.focal_gamma >= 0: raise ConfigError(f"loss.focal_gamma={self.conf.focal_gamma}: must be 0 or more")
-        if not self.conf.focal_alpha <= 1: raise ConfigError(f"loss.focal_alpha={self.conf.focal_alpha}: must be 1 or less (below 0: no weights)")
 
     def __repr__(self): return f"VideoLoss({', '.join(f'{k} {w:g}' for k,w in self.weights.items() if w)})"
 

@@ -19,7 +19,7 @@ import torch, torch.nn as nn
 from torch import Tensor
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from .config import ConfigError, ModelConf, LossConf, PromptConf
+from .config import ConfigError, ModelConf, LossConf, PromptConf, checked
 from .core import *
 from .weights import load_weights, read_checkpoint, which_model
 from .prompts import as_trained, prompt_kinds, seen_prompts
@@ -371,6 +371,7 @@ def prompt_points(
     conf:PromptConf   # The policy
 )->dict:              # Kind of prompt in use → its points (0: a mask)
     "Which kinds of prompt a run uses, and how many points each has"
+    checked(conf, PromptConf)
     n = dict(mask=0, box=2, point=conf.num_pos_points+conf.num_neg_points)
     return {k: n[k] for k in n if k in prompt_kinds(conf)}
 
@@ -437,7 +438,7 @@ def build_model(
     seed:int=0                   # Of random weights
 )->SAM2VideoModel:
     "The model of a run; raises `ConfigError` or `ModelError`"
-    name = conf.config_path or conf.name
+    name = checked(conf, ModelConf).config_path or conf.name
     w, about = read_checkpoint(conf.checkpoint_path, name) if conf.checkpoint_path else (None, {})
     name, image_size = which_model(w, about, name, image_size)
     sam2 = build_sam2(name, image_size, seed)
@@ -487,10 +488,13 @@ def device_of(
     accelerator='auto'   # As trainer.accelerator: auto, cpu, gpu or cuda, mps
 )->torch.device:
     "The device that a setting means; raises `ConfigError` where there is none"
-    has = dict(gpu=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True)
-    name = {'cuda': 'gpu', 'auto': next(k for k, v in has.items() if v)}.get(accelerator, accelerator)
-    if not has.get(name): raise ConfigError(f"trainer.accelerator={accelerator}: not on this machine, which has {', '.join(k for k, v in has.items() if v)}")
-    return torch.device({'gpu': 'cuda'}.get(name, name))
+    there = [k for k, v in dict(cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True).items() if v]
+    gpu = there[0] if there[0]!='cpu' else 'cuda'
+    name = dict(auto=there[0], gpu=gpu).get(accelerator, accelerator)
+    if name in there: return torch.device(name)
+    no_cuda = ' (this PyTorch is built without CUDA)' if name=='cuda' and not torch.version.cuda else ''
+    raise ConfigError(f"trainer.accelerator={accelerator}: not on this machine, which has {', '.join(there)}{no_cuda}; "
+                      f"leave it out to compute on {there[0]}")
 
 def in_precision(
     device,              # Where the model is

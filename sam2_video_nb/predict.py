@@ -9,13 +9,14 @@ __all__ = ['log', 'one_prompt', 'file_prompts', 'coco_prompts', 'video_of', 'ope
 # %% ../nbs/10c_predict.ipynb #c002
 import errno, hashlib, json, logging, os, time
 from collections import defaultdict
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np, torch, torch.nn.functional as F
 from torch import tensor
 from PIL import Image
-from omegaconf import OmegaConf
+
 from tqdm.auto import tqdm
 from .config import *
 from .core import *
@@ -25,7 +26,7 @@ from .video import FrameSource, VideoWriter, need_av, open_frames
 from .runs import new_run, open_coco
 from .prompts import PromptPolicy, prompt_kinds
 from .weights import weights_hash
-from .model import in_precision, resolve_model
+from .model import device_of, in_precision, resolve_model
 from .track import Tracked, Tracker, check_prompts
 from .evaluate import model_of
 
@@ -355,8 +356,9 @@ def predict(
 )->Prediction:       # Raises `Sam2VideoError`
     "Track a video as the config says, and write what comes of it"
     asked = cfg.prompts.prompt_type
-    cfg = resolve_model(check_cfg(OmegaConf.to_object(OmegaConf.structured(cfg))))
+    cfg = resolve_model(check_cfg(deepcopy(cfg)))
     if not asked and 'mask' in prompt_kinds(cfg.prompts): cfg.prompts.prompt_type = 'mask'      # trained on several kinds: a mask that is there says most
+    if model is None: device_of(cfg.trainer.accelerator)       # what is not there is said before any video is read
     if prompts is None: source, prompts, names = open_task(cfg)
     else: source = open_frames(cfg.predict.source); check_prompts(prompts, source.size, len(source)); names = {o: 'object' for o in prompts} | (names or {}); _known(names, prompts)
     if model is None:

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields, replace
 import numpy as np, torch
 from torch import Tensor, tensor
 from fastcore.basics import patch
-from .config import PromptConf
+from .config import PromptConf, checked
 from .core import *
 
 # %% ../nbs/06_prompts.ipynb #c009
@@ -160,7 +160,7 @@ class PromptPolicy:
     def __init__(self,
         conf:PromptConf,  # `prompts.*`
         train:bool        # Jitter boxes? Validation does not
-    ): self.conf, self.train = conf, train
+    ): self.conf, self.train = checked(conf, PromptConf), train
     def __repr__(self): return f"PromptPolicy({self.conf.prompt_type}, {'train' if self.train else 'valid'})"
 
     def kind(self, gen=None):

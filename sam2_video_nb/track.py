@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 from fastcore.basics import patch
-from .config import PredictConf
+from .config import PredictConf, checked
 from .core import *
 from .coco import CocoVideo
 from .prompts import PromptPolicy, scale_prompt
@@ -145,7 +145,7 @@ class Tracker:
         returns=False           # Keep what `turn` needs
     ):
         self.model, self.size, self.num_frames, self.predictor_memory = model, tuple(size), num_frames or 2**30, predictor_memory
-        self.conf, self.reverse, self.returns = conf or PredictConf(), reverse, returns
+        self.conf, self.reverse, self.returns = checked(conf or PredictConf(), PredictConf), reverse, returns
         if reverse and not num_frames: raise DataError("to track backward, the number of frames must be known")
         self.groups, self.t = [], num_frames-1 if reverse else 0
 

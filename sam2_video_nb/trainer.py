@@ -11,6 +11,7 @@ __all__ = ['log', 'resolve', 'VideoData', 'param_groups', 'make_optimizer', 'lr_
 # %% ../nbs/11_trainer.ipynb #c002
 import json, logging, math, os, signal, threading, time, warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +44,7 @@ def resolve(
     cfg:TrainConf   # Left as it is
 )->TrainConf:       # A copy without empty values that matter
     "Fill in what depends on other settings; raises `ConfigError`"
-    cfg = check_cfg(OmegaConf.to_object(OmegaConf.structured(cfg)))
+    cfg = check_cfg(deepcopy(cfg))
     def fill(key, value):
         if get_key(cfg, key) is None: set_key(cfg, key, value)
     resolve_model(cfg)                                       # a checkpoint of ours knows its model and size
@@ -94,6 +95,7 @@ def param_groups(
     conf:OptimizerConf      # Learning rates and decay, by glob
 )->list:                    # Groups as `torch.optim` takes them, with `names`
     "What trains, sorted by learning rate and decay; raises `ConfigError` for a glob that fits nothing or an option unknown"
+    checked(conf, OptimizerConf)
     params = {n: p for n, p in sam2.named_parameters() if n in set(names)}
     n_blocks, out, used = len(sam2.image_encoder.trunk.blocks), {}, set()
     for g, o in conf.groups.items():
@@ -117,6 +119,7 @@ def make_optimizer(
     conf:OptimizerConf    # Which optimizer, and its arguments
 ):
     "The optimizer; raises `ConfigError` if it does not exist or does not take an argument"
+    checked(conf, OptimizerConf)
     cls = getattr(torch.optim, conf.name, None)
     if not (isinstance(cls, type) and issubclass(cls, torch.optim.Optimizer)): raise ConfigError(f"optimizer.name={conf.name}: no such class in torch.optim (AdamW, SGD, …)")
     more = dict(conf.extra) | {k: v for k, v in (('betas', conf.betas and tuple(conf.betas)), ('eps', conf.eps)) if v is not None}
@@ -275,6 +278,7 @@ def make_loggers(
 )->list:               # Lightning loggers
     "The loggers of a run; raises `ConfigError` where a package is missing"
     from pytorch_lightning.loggers import CSVLogger
+    checked(conf, LoggerConf)
     out, name = [CSVLogger(run, name='', version='', flush_logs_every_n_steps=1)], conf.run_name or run.name
     try:
         if conf.name=='tensorboard':
