@@ -214,12 +214,12 @@ def _order_rules(src):
 
 def _path_rules(src):
     "Files lie inside the image root, and the fields asked for exist"
-    if not src.root.is_dir(): yield src.problem('missing_root', '', f"{src.root}: no such folder (data.image_root)")
+    if not src.root.is_dir(): yield src.problem('missing_root', '', f"{src.root}: no such folder (data.image_root, --image-root)")
     root = os.path.abspath(src.root).rstrip(os.sep) + os.sep
     for i,o in src.entries('images'):
         if _is_text(name := o.get('file_name')) and not src.allow_absolute and not os.path.normpath(os.path.join(root, name)).startswith(root):
             yield src.problem('outside_root', f'images[{i}].file_name',
-                f"{_short(name)} leads out of the image root; move the file, or set data.image_root or data.allow_absolute", o.get('id'))
+                f"{_short(name)} leads out of the image root; move the file, or set data.image_root (--image-root) or data.allow_absolute (--allow-absolute)", o.get('id'))
     k = src.annotated_key
     if k != 'is_annotated' and src.entries('images') and not any(k in o for _,o in src.entries('images')):
         yield src.problem('unknown_annotated_key', f'images[*].{k}', f"no image has the field {k!r} (data.annotated_key)")
@@ -353,9 +353,18 @@ def _part_doubt(src):
             "annotated_tracks do not list all tracks of this one; data.objects=instance uses them",
             o.get('image_id'), 'hint')
 
+def _crowd_doubt(src):
+    "Ignore regions that look like objects"
+    crowds = [(i,o) for i,o in src.entries('annotations') if o.get('iscrowd') and _track(o) is not None]
+    if not crowds: return
+    i,o = crowds[0]
+    yield src.problem('tracked_crowd', f'annotations[{i}].iscrowd',
+        f"{_count(len(crowds), 'annotation')} with a track_id, this one for example, are ignore regions, not objects, for their iscrowd; "
+        "if objects are meant (CVAT writes it for brushed masks), set iscrowd to 0", o.get('image_id'), 'hint')
+
 def _doubts(src):
     "What is read in a way that may not be meant, a line each"
-    return chain(_flag_doubt(src), _object_doubts(src), _part_doubt(src))
+    return chain(_flag_doubt(src), _object_doubts(src), _part_doubt(src), _crowd_doubt(src))
 
 # %% ../nbs/03_coco.ipynb #c038
 class Frame(NamedTuple):
@@ -631,7 +640,7 @@ def _use_hints(src):
     for i,o in src.entries('categories'):
         if _key(o.get('id')) not in used: yield src.problem('unused_category', f'categories[{i}].id',
             f"no annotation has the category {_short(o.get('name'))}", None, 'hint')
-    yield from chain(_object_doubts(src), _part_doubt(src))
+    yield from chain(_object_doubts(src), _part_doubt(src), _crowd_doubt(src))
     for i,o in src.entries('images'):
         if not _is_text(name := o.get('file_name')): continue
         if name in files: yield src.problem('same_file', f'images[{i}].file_name',

@@ -174,6 +174,7 @@ class FrameIn(NamedTuple):
 
 def size_of_picture(path)->tuple:
     "(H,W) of a picture that can be read whole; raises `DataError`"
+    if not Path(path).is_file(): raise DataError(f"{path}: no such picture: check its name in the JSON, or say where pictures are with --image-root")
     return read_image(path).size[::-1]
 
 def _categories(src):

@@ -136,7 +136,7 @@ def read_image(
             if im.mode[0] in 'IF': raise DataError(f"{path}: a picture of more than 8 bits ({im.mode}): convert it to 8 bits first, with the contrast that you want")
             return ImageOps.exif_transpose(im).convert('RGB')
     except DataError: raise
-    except FileNotFoundError: raise DataError(f"{path}: no such image: check file_name and data.image_root") from None
+    except FileNotFoundError: raise DataError(f"{path}: no such image: check file_name and the image root (data.image_root, --image-root)") from None
     except Exception as e: raise DataError(f"{path}: not a readable image ({e}): replace the file, or take it out of the JSON") from None
 
 def picture_size(

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['formats', 'back', 'layouts', 'inside', 'convert_ytvis', 'back_ytvis', 'convert_sav', 'back_sav', 'to_8bit',
-           'convert_npz', 'back_npz', 'convert_ctc', 'convert_tiff', 'back_tiff', 'back_ctc', 'convert_coco',
-           'convert_video']
+           'convert_npz', 'back_npz', 'convert_ctc', 'convert_tiff', 'back_tiff', 'back_ctc', 'Link', 'link_masks',
+           'convert_coco', 'convert_video']
 
 # %% ../nbs/13b_formats.ipynb #c002
 import json, re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import islice
 from pathlib import Path
+from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageSequence
 from pycocotools import mask as rle_api
@@ -19,7 +20,8 @@ from tqdm import tqdm
 from .core import *
 from .coco import *
 from .video import VideoWriter, by_number, need_av, open_frames
-from .convert import FrameIn, Obj, each_frame, match_names, open_back, read_mask, size_of_picture, write_dataset, _place, _say_not_looked_at, _write_json
+from .coco import _count
+from .convert import FrameIn, Obj, each_frame, open_back, read_mask, size_of_picture, videos_of, write_dataset, _place, _say_not_looked_at, _write_json
 
 # %% ../nbs/13b_formats.ipynb #c008
 def inside(
@@ -44,16 +46,20 @@ def convert_ytvis(
     image_root:str=None,     # Folder that file_names start from; empty: JPEGImages beside the JSON, or its folder
     val:list=(),             # Videos for val.json
     link:bool=False,         # Link the frames instead of copying them
+    crowd:str='object',      # What iscrowd means: object (each annotation is one, with a category), or ignore
     overwrite:bool=False,    # Write over what is there
     progress:bool=True       # Show bars
 )->tuple:                    # Paths of train.json, and of val.json or None
     "YouTube-VIS, OVIS: one JSON, a list of masks an object"
+    if crowd not in ('object', 'ignore'): raise DataError(f"--crowd {crowd}: choose from object, ignore")
     src, d = Path(src), _need(read_json(src), ('videos', 'categories'), src)
     folder = Path(image_root) if image_root else next((f for f in (src.parent/'JPEGImages',) if f.is_dir()), src.parent)
     cats = {str(_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id']): str(c['name']) for i, c in enumerate(d['categories'])}      # ids compare as texts
     anns, read = defaultdict(list), {}
     for i, a in enumerate(d.get('annotations') or ()): anns[str(_need(a, ('id', 'video_id', 'category_id', 'segmentations'), f'{src}: annotations[{i}]')['video_id'])].append(a)
     if lost := set(anns) - {str(v['id']) for v in d['videos'] if isinstance(v, dict) and 'id' in v}: raise DataError(f"{src}: annotation {anns[min(lost)][0]['id']!r}: there is no video {min(lost)}")
+    if n := sum(bool(a.get('iscrowd')) for l in anns.values() for a in l):
+        print(f"iscrowd: {_count(n, 'annotation')} {'are objects' if crowd=='object' else 'are ignore regions'} (--crowd)")
     for i, v in enumerate(tqdm(d['videos'], desc='reading', unit='video', disable=not progress)):
         where, files = f'{src}: videos[{i}]', _need(v, ('id', 'file_names'), f'{src}: videos[{i}]')['file_names']
         paths = [inside(folder, f) for f in files]
@@ -62,7 +68,7 @@ def convert_ytvis(
             if str(a['category_id']) not in cats: raise DataError(f"{src}: annotation {a['id']!r}: category_id {a['category_id']!r} is none of the categories")
             if len(a['segmentations'])!=len(files): raise DataError(f"{src}: annotation {a['id']!r}: {len(a['segmentations'])} segmentations for the {len(files)} frames of video {v['id']!r}")
         read[_name_of(v, paths, read)] = [FrameIn(f'{t:05}{p.suffix.lower()}' if len({q.name for q in paths})<len(paths) else p.name, p, size,
-            [_seg(a, t, size, cats, src) for a in anns[str(v['id'])] if a['segmentations'][t]] if 'annotations' in d else None) for t, (p, size) in enumerate(zip(paths, sizes))]
+            [_seg(a, t, size, cats, src, crowd) for a in anns[str(v['id'])] if a['segmentations'][t]] if 'annotations' in d else None) for t, (p, size) in enumerate(zip(paths, sizes))]
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
 def _name_of(v, paths, taken):
@@ -70,8 +76,8 @@ def _name_of(v, paths, taken):
     name = paths[0].parent.name if paths and len({p.parent for p in paths})==1 else str(v['id'])
     return name if name and name not in taken else str(v['id'])
 
-def _seg(a, t, size, cats, src):
-    try: return Obj(to_rle(a['segmentations'][t], size), None if a.get('iscrowd') else a['id'], cats[str(a['category_id'])])
+def _seg(a, t, size, cats, src, crowd):
+    try: return Obj(to_rle(a['segmentations'][t], size), None if a.get('iscrowd') and crowd=='ignore' else a['id'], cats[str(a['category_id'])])
     except DataError as e: raise DataError(f"{src}: annotation {a['id']!r}: segmentations[{t}]: {e}") from None
 
 def back_ytvis(
@@ -119,7 +125,7 @@ def convert_sav(
         film = open_frames(path.with_name(f'{name}.mp4'))
         size, ids = (int(d['video_height']), int(d['video_width'])), d.get('masklet_id') or list(range(len(d['masklet'][0]) if d['masklet'] else 0))
         if size!=tuple(film.size): raise DataError(f"{path}: says {size[0]}x{size[1]} (height x width), {name}.mp4 is {film.size[0]}x{film.size[1]}")
-        if (last := (len(d['masklet'])-1)*every) >= len(film): raise DataError(f"{path}: masks up to frame {last}, {name}.mp4 has {len(film)}: is every={every} right?")
+        if (last := (len(d['masklet'])-1)*every) >= len(film): raise DataError(f"{path}: masks up to frame {last}, {name}.mp4 has {len(film)}: is --every {every} right?")
         read[name] = [FrameIn(f'{t:05}.jpg', None, size, _sav_objects(d['masklet'][t//every], ids, size, f'{path}: masklet[{t//every}]') if t % every==0 and t//every<len(d['masklet']) else None)
                       for t in range(len(film)) if all_frames or t % every==0 and t//every<len(d['masklet'])]
         kept = {int(f.name[:5]) for f in read[name]}
@@ -144,7 +150,7 @@ def back_sav(
     coco, out, names = open_back(json, out, image_root, overwrite)
     for vid in coco.videos:
         frames = coco.frames[vid]
-        if wrong := [t for t, f in enumerate(frames) if f.annotated!=(t % every==0)]: raise DataError(f"{coco.path}: video {vid!r}: frame {wrong[0]} is {'' if frames[wrong[0]].annotated else 'not '}annotated; SA-V holds masks on every n-th frame, from the first: give every (here {every})")
+        if wrong := [t for t, f in enumerate(frames) if f.annotated!=(t % every==0)]: raise DataError(f"{coco.path}: video {vid!r}: frame {wrong[0]} is {'' if frames[wrong[0]].annotated else 'not '}annotated; SA-V holds masks on every n-th frame, from the first: give --every (here {every})")
         if any(s%2 for s in coco.size(vid)): raise DataError(f"{coco.path}: video {vid!r} is {coco.size(vid)}: a video file needs even sides")
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
         with VideoWriter(out/f'{names[vid]}.mp4', fps, crf=12) as w:
@@ -272,7 +278,7 @@ def convert_ctc(
     progress:bool=True       # Show bars
 )->tuple:                    # Paths of train.json, and of val.json or None
     "Cell Tracking Challenge: a TIFF a frame, cells numbered"
-    if masks not in ('TRA', 'SEG', 'ST'): raise DataError(f"masks={masks}: choose from TRA, SEG, ST")
+    if masks not in ('TRA', 'SEG', 'ST'): raise DataError(f"--masks {masks}: choose from TRA, SEG, ST")
     src, read, streams = Path(src), {}, {}
     films = [d for d in sorted(src.iterdir()) if d.is_dir() and re.fullmatch('[0-9]+', d.name)] if src.is_dir() else []
     if not films: raise DataError(f"{src}: no folder 01 in it: the layout is 01/t000.tif and 01_GT/TRA/man_track000.tif")
@@ -347,52 +353,234 @@ def back_ctc(
         with written_whole(at/'man_track.txt') as p: p.write_text(''.join(f'{i} {ts[0]} {ts[-1]} 0\n' for i, ts in seen.items()))
     return out
 
+# %% ../nbs/13b_formats.ipynb #linkex
+class Link(NamedTuple):
+    "A mask that was taken for the object of an earlier one"
+    track:int     # Number of the object, from 0
+    t:int         # Frame of the later mask
+    i:int         # Which mask of that frame
+    iou:float     # Overlap of the two masks
+    rival:float   # The largest overlap of either with another mask
+    gap:int       # Frames between that the object was missed on
+
+    def why_weak(self):
+        "What makes one doubt it; empty: nothing"
+        reasons = [f'IoU {self.iou:.2f}'] if self.iou < .3 else []
+        if self.rival > self.iou/2: reasons.append(f'IoU {self.iou:.2f}, {self.rival:.2f} with another mask')
+        if self.gap: reasons.append(f'missed on {self.gap} frame{"s"*(self.gap>1)} before')
+        return ', '.join(reasons)
+
+def link_masks(
+    frames:list,        # A list a frame of (category, RLE)
+    min_iou:float=.1,   # Least overlap of a link
+    max_gap:int=5       # Frames that an object may be missed on
+)->tuple:               # Number of the object of each mask, from 0, a list a frame; and the links
+    "Objects over time, by category and overlap, the best pairs first"
+    tracks, numbers, links = [], [], []          # tracks: (last frame, category, RLE) of each object
+    for t, masks in enumerate(frames):
+        open_ = [k for k, (last, _, _) in enumerate(tracks) if t-last-1 <= max_gap]
+        iou = np.zeros((len(open_), len(masks)))
+        if iou.size: iou[:] = rle_api.iou([tracks[k][2] for k in open_], [r for _, r in masks], [0]*len(masks))
+        for a, k in enumerate(open_):
+            for b, (cat, _) in enumerate(masks): iou[a, b] *= cat==tracks[k][1]
+        free, numbers_here = iou.copy(), [None]*len(masks)
+        while free.size and free.max() >= min_iou:
+            a, b = np.unravel_index(free.argmax(), free.shape)
+            others = np.append(np.delete(iou[a], b), np.delete(iou[:, b], a))
+            numbers_here[b] = k = open_[a]
+            links.append(Link(k, t, int(b), float(iou[a, b]), float(others.max(initial=0)), t-tracks[k][0]-1))
+            free[a], free[:, b] = 0, 0
+        for b, (cat, r) in enumerate(masks):
+            if numbers_here[b] is None: numbers_here[b] = len(tracks); tracks.append(None)
+            tracks[numbers_here[b]] = t, cat, r
+        numbers.append(numbers_here)
+    return numbers, links
+
 # %% ../nbs/13b_formats.ipynb #c034
+class _Export(NamedTuple):
+    "What an annotation tool exported"
+    file:Path       # The JSON
+    images:dict     # {file name, with slashes: entry}
+    cats:dict       # {id as text: name}
+    anns:dict       # {image id as text: [(index, annotation)]}
+
+def _export_file(src):
+    "The JSON of an export: the file itself, or the only one of a folder"
+    src = Path(src)
+    if not src.is_dir(): return src
+    found = [p for folder in (src, src/'annotations') if folder.is_dir() for p in sorted(folder.glob('*.json'))]
+    if not found: raise DataError(f"{src}: no JSON in it, nor in {src/'annotations'}: name the file")
+    if len(found) > 1: raise DataError(f"{src}: {len(found)} JSONs, {', '.join(p.name for p in found[:4])}: name one of them")
+    return found[0]
+
+def _read_export(src):
+    "An export whose entries fit together; raises `DataError`"
+    d = _need(read_json(src), ('images', 'annotations', 'categories'), src)
+    images, cats, anns = {}, {}, defaultdict(list)
+    for i, o in enumerate(d['images']):
+        name = str(_need(o, ('id', 'file_name'), f'{src}: images[{i}]')['file_name']).replace('\\', '/')      # as Windows spells it
+        if name in images: raise DataError(f"{src}: images[{i}].file_name: {name!r} is there twice: take one entry away")
+        images[name] = o
+    for i, c in enumerate(d['categories']): cats[str(_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id'])] = str(c['name'])
+    for i, a in enumerate(d['annotations']):
+        _need(a, ('image_id', 'category_id', 'segmentation'), f'{src}: annotations[{i}]')
+        if str(a['category_id']) not in cats: raise DataError(f"{src}: annotations[{i}]: category_id {a['category_id']!r} is none of the categories")
+        anns[str(a['image_id'])].append((i, a))
+    if lost := set(anns) - {str(o['id']) for o in images.values()}:
+        raise DataError(f"{src}: annotations[{anns[min(lost)][0][0]}]: there is no image {min(lost)}")
+    return _Export(src, images, cats, anns)
+
+def _picture_root(file, names, image_root):
+    "The folder that file names start from; raises `DataError` where none of the usual ones has a picture"
+    if image_root: return Path(image_root)
+    part = file.stem.removeprefix('instances_')                       # CVAT's name of a subset, COCO's of a split
+    tops = [file.parent] + [file.parent.parent]*(file.parent.name=='annotations')
+    roots = [top/below for top in tops for below in ('.', 'images', f'images/{part}', part)]
+    root = max(roots, key=lambda r: sum((r/n).is_file() for n in names))
+    if not any((root/n).is_file() for n in names):
+        raise DataError(f"{file}: {next(iter(names))!r} is in none of {', '.join(map(str, roots))}: say where the pictures are with --image-root")
+    return root
+
+# %% ../nbs/13b_formats.ipynb #crowdex
 def _track_of(a):
     "What an annotation says of its object"
     more = a.get('attributes') if isinstance(a.get('attributes'), dict) else {}
-    return next((v for d, k in ((a, 'track_id'), (a, 'instance_id'), (a, 'object_id'), (more, 'track_id'), (more, 'instance_id')) if (v := d.get(k)) is not None), None)
+    names = (a, 'track_id'), (a, 'instance_id'), (a, 'object_id'), (more, 'track_id'), (more, 'instance_id')
+    return next((v for d, k in names if (v := d.get(k)) is not None), None)
 
+def _choice(name, value, *known):
+    if value not in ('', *known): raise DataError(f"--{name} {value}: choose from {', '.join(known)}")
+
+def _ignored(
+    anns:list,      # (index, annotation)
+    crowd:str,      # object, ignore, tracked, or empty
+    file
+)->set:             # Indices of ignore regions
+    "What `iscrowd` means, said with counts; raises `DataError` where it has to be chosen"
+    crowds = [(i, _track_of(a)) for i, a in anns if a.get('iscrowd')]
+    bare = [i for i, track in crowds if track is None]
+    if bare and not crowd:
+        raise DataError(f"{file}: {len(bare)} of {len(anns)} annotations have iscrowd and no track_id, the first is annotations[{bare[0]}]: "
+            "choose --crowd object (CVAT writes it for brushed masks), or --crowd ignore or tracked (regions where nothing is learnt)")
+    out = {'object': set(), 'ignore': {i for i, _ in crowds}}.get(crowd, set(bare))
+    if crowds: print(f"iscrowd: {len(crowds)-len(out)} annotations are objects, {len(out)} are ignore regions (--crowd)")
+    return out
+
+def _need_tracks(anns, tracks, file):
+    "Annotations without a track id, as a set of indices; raises `DataError` where it has to be chosen what they are"
+    bare = [(i, a) for i, a in anns if _track_of(a) is None]
+    if bare and not tracks:
+        here = Counter((str(a['image_id']), str(a['category_id'])) for _, a in bare).most_common(1)[0][1]
+        raise DataError(f"{file}: {len(bare)} of {len(anns)} annotations have no track_id, the first is annotations[{bare[0][0]}] (up to {here} of a category in a "
+            "picture): which are one object? Choose --tracks iou (linked over time), category (all of a category are one), or single (each is one, of its own frame)")
+    if tracks and not bare: print(f"--tracks {tracks}: nothing to do, all {len(anns)} annotations have a track_id")
+    return {i for i, _ in bare}
+
+# %% ../nbs/13b_formats.ipynb #maskex
+class _Mask(NamedTuple):
+    "An annotation that was read"
+    index:int   # In the JSON
+    id:Any      # What its object is called; None: not known yet
+    cat:str
+    rle:dict
+
+def _masks(anns, size, export, ignored):
+    "Masks of a picture, and what is to be ignored there"
+    objects, regions = [], []
+    for i, a in anns:
+        where = f'{export.file}: annotations[{i}]'
+        if a['segmentation'] in ([], None): raise DataError(f"{where}: an empty segmentation: a box alone is no mask; export masks or polygons")
+        try: rle = to_rle(a['segmentation'], size)
+        except DataError as e: raise DataError(f"{where}: segmentation: {e}") from None
+        (regions if i in ignored else objects).append(_Mask(i, _track_of(a), export.cats[str(a['category_id'])], rle))
+    return objects, regions
+
+def _named_masks(
+    frames:list,   # A list of `_Mask` a frame, of one video
+    tracks:str,    # iou, category or single
+    min_iou, max_gap
+):                 # The same with an id each, and the links
+    "Give an object to each mask that has none"
+    bare = [[m for m in f if m.id is None] for f in frames]
+    taken = [int(m.id) for f in frames for m in f if m.id is not None and str(m.id).isdecimal()]
+    first, links, ids = max(taken, default=0)+1, [], {}
+    if tracks=='category': ids = {m.index: m.cat for f in bare for m in f}
+    elif tracks=='single': ids = {m.index: first+k for k, m in enumerate(m for f in bare for m in f)}
+    else:
+        numbers, links = link_masks([[(m.cat, m.rle) for m in f] for f in bare], min_iou, max_gap)
+        ids = {m.index: first+k for f, ks in zip(bare, numbers) for m, k in zip(f, ks)}
+    links = [(bare[l.t][l.i], l._replace(track=first+l.track)) for l in links]
+    return [[m._replace(id=ids[m.index]) if m.id is None else m for m in f] for f in frames], links
+
+def _whole(masks):
+    "Objects of a picture; several parts of one object are put together"
+    parts = defaultdict(list)
+    for m in masks: parts[m.id, m.cat].append(m.rle)
+    return [Obj(rles[0] if len(rles)==1 else _merge(rles), o, c) for (o, c), rles in parts.items()]
+
+def _merge(rles):
+    r = rle_api.merge(rles)
+    return dict(r, counts=r['counts'].decode() if isinstance(r['counts'], bytes) else r['counts'])
+
+# %% ../nbs/13b_formats.ipynb #cocoex
 def convert_coco(
-    src,                     # COCO JSON of an annotation tool (LabelMe, CVAT, Roboflow, …)
+    src,                     # COCO JSON of an annotation tool (LabelMe, CVAT, Label Studio, Roboflow, …), or the folder of the export
     out,                     # Folder for frames/, train.json and val.json
-    pattern:str='{video}_{frame}*',   # Where file_name has its video and frame
-    image_root:str=None,     # Folder of the pictures; empty: the JSON's own
+    tracks:str='',           # What annotations without a track id are: iou (linked over time), category (all of one are an object) or single (each is one, of its own frame); empty: an error
+    crowd:str='',            # What iscrowd means: object, ignore, or tracked (an object if it has a track id, else ignored); empty: as tracked, an error where there is no track id
+    pattern:str='',          # Where file_name has its video and frame, as '{video}_{frame}*'; empty: as the known tools call their files
+    stills:bool=False,       # Videos of a single frame are meant
+    image_root:str=None,     # Folder of the pictures; empty: beside the JSON, in images/, or above annotations/
     empty:bool=False,        # A picture without annotations was looked at: nothing is there
+    min_iou:float=.1,        # Least overlap of a link, for --tracks iou
+    max_gap:int=5,           # Annotated frames that an object may be missed on, for --tracks iou
     val:list=(),             # Videos for val.json
     link:bool=False,         # Link the frames instead of copying them
     overwrite:bool=False,    # Write over what is there
     progress:bool=True       # Show bars
 )->tuple:                    # Paths of train.json, and of val.json or None
     "COCO exports of annotation tools: video and order from the file names"
-    src, d = Path(src), _need(read_json(src), ('images', 'annotations', 'categories'), src)
-    folder, read = Path(image_root) if image_root else src.parent, {}
-    images = {str(_need(o, ('id', 'file_name'), f'{src}: images[{i}]')['file_name']): o for i, o in enumerate(d['images'])}
-    cats = {str(_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id']): str(c['name']) for i, c in enumerate(d['categories'])}
-    anns = defaultdict(list)
-    for i, a in enumerate(d['annotations']):
-        if str(_need(a, ('image_id', 'category_id', 'segmentation'), f'{src}: annotations[{i}]')['category_id']) not in cats: raise DataError(f"{src}: annotations[{i}]: category_id {a['category_id']!r} is none of the categories")
-        anns[str(a['image_id'])].append((i, a))
-    if lost := set(anns) - {str(o['id']) for o in images.values()}: raise DataError(f"{src}: annotations[{anns[min(lost)][0][0]}]: there is no image {min(lost)}")
-    tracked = [_track_of(a) is not None for l in anns.values() for _, a in l if not a.get('iscrowd')]
-    if any(tracked) and not all(tracked): raise DataError(f"{src}: {len(tracked)-sum(tracked)} of {len(tracked)} annotations have no track_id, the others do: give one to each, or to none")
-    named = match_names(pattern, images)
-    if lost := [n for n in images if n not in set(named.values())]: raise DataError(f"{src}: file_name {lost[0]!r} (one of {len(lost)}) does not match {pattern!r}: say where video and frame are with pattern")
+    _choice('tracks', tracks, 'iou', 'category', 'single')
+    _choice('crowd', crowd, 'object', 'ignore', 'tracked')
+    export = _read_export(_export_file(src))
+    named, tool = _named(export.file, videos_of, export.images, pattern, stills)
+    print(f"{export.file.name}: {_count(len(named), 'picture')}, {_count(len({v for v, _ in named}), 'video')}; names as of {tool}")
+    anns = [o for l in export.anns.values() for o in l]
+    ignored = _ignored(anns, crowd, export.file)
+    bare = _need_tracks([(i, a) for i, a in anns if i not in ignored], tracks, export.file)
+    root, videos = _picture_root(export.file, named.values(), image_root), defaultdict(list)
     for (v, t), name in tqdm(named.items(), desc='reading', unit='frame', disable=not progress):
-        path = inside(folder, name)
-        size, here = size_of_picture(path), anns.get(str(images[name]['id']))
-        read.setdefault(v, []).append(FrameIn(f'{t}{path.suffix.lower()}', path, size, _merged(here or [], size, cats, src) if here or empty else None))
+        path = inside(root, name)
+        size, here = size_of_picture(path), export.anns.get(str(export.images[name]['id']))
+        frame = FrameIn(f'{t}{path.suffix.lower()}', path, size, None)
+        videos[v].append((frame, *_masks(here or [], size, export, ignored), bool(here or empty)))
+    read, links = {}, []
+    for v, frames in videos.items(): read[v], links[len(links):] = _video_of_export(v, frames, tracks, bare, min_iou, max_gap)
+    _say_tracks(read, links, bare, tracks)
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
-def _merged(anns, size, cats, src):
-    "Objects of a picture; several parts of one object are put together"
-    parts = defaultdict(list)
-    for i, a in anns:
-        if a['segmentation'] in ([], None): raise DataError(f"{src}: annotations[{i}]: an empty segmentation: a box alone is no mask; export masks or polygons")
-        cat = cats[str(a['category_id'])]
-        try: parts[None if a.get('iscrowd') else _track_of(a) if _track_of(a) is not None else cat, cat].append(to_rle(a['segmentation'], size))
-        except DataError as e: raise DataError(f"{src}: annotations[{i}]: segmentation: {e}") from None
-    return [Obj(dict(r := rle_api.merge(rles), counts=r['counts'].decode() if isinstance(r['counts'], bytes) else r['counts']), o, c) for (o, c), rles in parts.items()]
+def _video_of_export(v, frames, tracks, bare, min_iou, max_gap):
+    "Frames of a video with their objects, and its links as (video, frame, mask, link)"
+    looked = [k for k, (*_, annotated) in enumerate(frames) if annotated]
+    named, links = _named_masks([frames[k][1] for k in looked], tracks, min_iou, max_gap)
+    lone = {m.id: m.index for f in named for m in f if m.index in bare} if tracks=='single' else {}
+    out = [f for f, *_ in frames]
+    for k, masks in zip(looked, named):
+        here = {m.id for m in masks}
+        regions = [Obj(m.rle, None, m.cat) for m in frames[k][2]]
+        out[k] = out[k]._replace(objs=_whole(masks)+regions, unlabelled=frozenset(o for o in lone if o not in here))
+    return out, [(v, frames[looked[l.t]][0].name, m, l) for m, l in links]
+
+def _say_tracks(read, links, bare, tracks):
+    "Say what became of annotations without a track id"
+    if not bare: return
+    n = sum(len({o.id for f in fs for o in f.objs or () if o.id is not None}) for fs in read.values())
+    print(f"--tracks {tracks}: {_count(len(bare), 'annotation')} without a track_id, {_count(n, 'object')} in {_count(len(read), 'video')}")
+    if tracks!='iou': return
+    weak = [(v, name, m, l) for v, name, m, l in links if l.why_weak()]
+    print(f"{_count(len(links), 'link')}, {len(weak)} of them weak" + (': look at' if weak else ''))
+    for v, name, m, l in weak[:20]: print(f"  {v}, {name}: annotations[{m.index}] as {m.cat} {l.track}: {l.why_weak()}")
+    if len(weak) > 20: print(f"  and {len(weak)-20} more")
 
 # %% ../nbs/13b_formats.ipynb #c038
 def convert_video(
@@ -405,7 +593,7 @@ def convert_video(
     progress:bool=True       # Show bars
 )->tuple:                    # Paths of train.json, and of val.json or None
     "Video files to frames, none of them annotated"
-    if every < 1: raise DataError(f"every={every}: 1 or more")
+    if every < 1: raise DataError(f"--every {every}: 1 or more")
     read, streams = {}, {}
     for path in _found(src, '.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v'):
         film = open_frames(path)
@@ -422,5 +610,5 @@ layouts = dict(
     npz="SRC/case_01.npz: imgs (slices, height, width[, 3]), gts (slices, height, width)",
     ctc="SRC/01/t000.tif   SRC/01_GT/TRA/man_track000.tif   SRC/01_GT/SEG/man_seg000.tif",
     tiff="SRC.tif and LABELS.tif, a page a frame",
-    coco="SRC.json: images (file_name), annotations, categories; no video fields\n--pattern says where file_name has its video and frame: '{video}_{frame}*', '{video}/frame{frame}.png'",
+    coco="SRC.json: images (file_name), annotations, categories; no video fields. Or the folder of the export.\nNames of Label Studio, CVAT, Roboflow, ffmpeg and phones are known; for others --pattern '{video}/frame{frame}.png'.\nWithout track ids --tracks iou, category or single is needed; for iscrowd without them, --crowd object or ignore.",
     video="SRC.mp4, or a folder of video files   (needs the extra 'video')")
