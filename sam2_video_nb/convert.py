@@ -6,7 +6,8 @@
 __all__ = ['known_names', 'formats', 'back', 'layouts', 'find_videos', 'MaskFile', 'read_mask', 'nearest', 'Obj', 'FrameIn',
            'size_of_picture', 'first_appearances', 'palette_video', 'write_dataset', 'convert_davis', 'convert_png',
            'match_names', 'files_below', 'lone_frames', 'suggest_pattern', 'videos_of', 'colour_table', 'read_colours',
-           'convert_colours', 'each_frame', 'open_back', 'not_looked_at', 'back_davis', 'back_png', 'back_colours']
+           'convert_colours', 'about_video', 'not_looked_at', 'lost_things', 'say_lost', 'each_frame', 'open_back',
+           'back_davis', 'back_png', 'back_colours']
 
 # %% ../nbs/13_convert.ipynb #c002
 import json, os, re, shutil
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from .core import *
 from .show import colors
 from .coco import *
+from .coco import _count
 from .video import by_number
 
 # %% ../nbs/13_convert.ipynb #c007
@@ -272,7 +274,8 @@ def write_dataset(
     link:bool=False,       # Link the frames instead of copying them
     overwrite:bool=False,  # Write over what is there
     streams=None,          # Name → function that gives the pictures of the video's frames, one after the other
-    progress:bool=True     # Show a bar
+    progress:bool=True,    # Show a bar
+    about=None             # Name → dict of what else is known of the video; kept in the JSON, among `videos`
 )->tuple:                  # Paths of train.json, and of val.json or None
     "Write what a converter found; raises `DataError` before anything is written"
     if not videos: raise DataError(f"{out}: no video to write")
@@ -293,12 +296,15 @@ def write_dataset(
             for f in frames: _place(f.source, out/'frames'/v/f.name, link)
     def write(path, part):
         names = dict.fromkeys(o['video_id'] for o in part[0])
-        return write_coco(path, *part, [dict(id=i, name=c) for c, i in cat_ids.items() if c in cats], videos=[dict(id=v, name=v) for v in names])
+        return write_coco(path, *part, [dict(id=i, name=c) for c, i in cat_ids.items() if c in cats], videos=[dict((about or {}).get(v, {}), id=v, name=v) for v in names])
     if held: write(out/'val.json', parts[True])
     else: (out/'val.json').unlink(missing_ok=True)    # of an earlier run: its videos may be in train now
     return write(out/'train.json', parts[False]), out/'val.json' if held else None
 
-def _some(names): return ', '.join(names[:3]) + (f" and {len(names)-3} more" if len(names)>3 else '')
+def _some(names):
+    "The first names of a list"
+    names = list(map(str, names))
+    return ', '.join(names[:3]) + (f" and {len(names)-3} more" if len(names)>3 else '')
 
 def _only(src, found, videos):
     "The videos asked for"
@@ -535,6 +541,65 @@ def convert_colours(
         read.setdefault(v, []).append(FrameIn(f'{t}{Path(n).suffix.lower()}', src/n, size, objs))
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
+# %% ../nbs/13_convert.ipynb #lostex
+def about_video(coco:CocoVideo, vid)->dict:
+    "What the JSON keeps of a video beside its frames: its entry among `videos`"
+    entries = coco.info.get('videos')
+    return next((o for o in entries if isinstance(o, dict) and str(o.get('id'))==str(vid)), {}) if isinstance(entries, list) else {}
+
+def _lost_ids(coco, most):
+    "Videos whose objects cannot keep their ids, which have to be numbers from 1 to `most`"
+    def fits(o): return type(o) is int and 0 < o <= most
+    return [v for v in coco.videos if not all(fits(o) for o, _ in coco.objs[v])]
+
+def _overlap(coco):
+    "Pixels, as often as they belong to one more object"
+    n = 0
+    for v in coco.videos:
+        for t in range(len(coco.frames[v])):
+            rles = [r for k, r in coco._rles(v, t).items() if k>=0]
+            if len(rles) > 1: n += int(sum(map(rle_api.area, rles)) - rle_api.area(rle_api.merge(rles)))
+    return n
+
+def not_looked_at(coco:CocoVideo)->int:
+    "How often an object was not looked at on a frame that was annotated for others"
+    def count(v): return (coco.state(v)==UNLABELLED)[[f.annotated for f in coco.frames[v]]].sum().item()
+    return sum(map(count, coco.videos))
+
+def lost_things(
+    coco:CocoVideo,
+    holds:set,       # Of categories, ignore, unannotated, looked, instances, overlap, volumes
+    most=None        # Ids of objects are numbers up to this one; 0: they are numbered anew; None: anything is held
+)->list:             # A line a thing
+    "What a dataset has that a format does not hold"
+    frames = [(v, t) for v in coco.videos for t in range(len(coco.frames[v]))]
+    out = []
+    if 'categories' not in holds and set(coco.cats)!={'object'}: out.append(f"categories: {_some(coco.cats)}")
+    if 'ignore' not in holds and (n := sum(any(k<0 for k, _ in coco._anns[v][t]) for v, t in frames)):
+        out.append(f"ignore regions (iscrowd) of {_count(n, 'frame')}: they become background")
+    if 'unannotated' not in holds and (n := sum(not coco.frames[v][t].annotated for v, t in frames)):
+        out.append(f"{_count(n, 'frame')} without annotation (is_annotated): left out")
+    if 'looked' not in holds and (n := not_looked_at(coco)):
+        out.append(f"annotated_tracks: {_count(n, 'time')} an object was not looked at on a frame that was annotated for others, "
+            "it counts as absent there; to-png keeps it apart")
+    if 'instances' not in holds and (vs := [v for v in coco.videos if len({c for _, c in coco.objs[v]}) < len(coco.objs[v])]):
+        out.append(f"track ids: objects of one category become one, in {_some(vs)}")
+    elif most is not None and (vs := _lost_ids(coco, most)):
+        out.append(f"track ids: objects are numbered anew in {_some(vs)}")
+    if 'overlap' not in holds and (n := _overlap(coco)):
+        out.append(f"overlap: {n} pixels belong to several objects, the smallest has them; to-png keeps them all")
+    if 'volumes' not in holds and (vs := [v for v in coco.videos if about_video(coco, v).get('npz')]):
+        kept = dict.fromkeys(k for v in vs for k in about_video(coco, v)['npz'].get('arrays', ()))
+        out.append(f"what the NPZ of {_some(vs)} brought: type of numbers{''.join(', '+k for k in kept)}; to-npz gives it back")
+    return out
+
+def say_lost(
+    coco, to:str,    # Name of the format
+    holds, most=None
+):
+    "Print what a format does not hold"
+    for line in lost_things(coco, holds, most): print(f"{to} does not hold {line}")
+
 # %% ../nbs/13_convert.ipynb #c052
 def each_frame(
     coco:CocoVideo, vid,   # Dataset, its video
@@ -556,17 +621,6 @@ def open_back(
     _free(out, names.values(), True)
     return coco, out, names
 
-def not_looked_at(coco:CocoVideo)->int:
-    "How often an object was not looked at on a frame that was annotated for others"
-    def count(v): return (coco.state(v)==UNLABELLED)[[f.annotated for f in coco.frames[v]]].sum().item()
-    return sum(map(count, coco.videos))
-
-def _say_not_looked_at(coco, what):
-    "Say it where a format cannot"
-    if n := not_looked_at(coco):
-        print(f"{n} times an object was not looked at on a frame that was annotated for others: {what} cannot say so, "
-            "who reads it takes the object for absent there; to-png keeps it apart")
-
 def back_davis(
     json,                   # COCO-video JSON
     out,                    # Folder for JPEGImages, Annotations and meta.json
@@ -577,7 +631,7 @@ def back_davis(
 )->Path:
     "Palette PNGs, an object a value (DAVIS, YouTube-VOS, with its meta.json)"
     coco, out, names = open_back(json, out, image_root, overwrite)
-    meta, lost = {}, 0
+    meta = {}
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
         ids = [o if isinstance(o, int) and 0<o<255 else None for o, _ in coco.objs[vid]]
         if None in ids or len(set(ids))<len(ids): ids = list(range(1, len(ids)+1))          # names, or numbers too large for a palette
@@ -588,7 +642,6 @@ def back_davis(
             _place(path, out/'JPEGImages'/names[vid]/f'{name}{path.suffix.lower()}', link)
             if not annotated: continue
             masks = coco.masks(vid, t).numpy()
-            lost += int((masks.sum(0)>1).sum())
             a = np.zeros(coco.frame_size(vid, t), np.uint8)
             if (void := coco.ignore(vid, t)) is not None: a[void.numpy()] = 255
             for i in np.argsort([-m.sum() for m in masks]): a[masks[i]] = ids[i]             # the smaller lies on the larger
@@ -597,8 +650,7 @@ def back_davis(
             im = Image.fromarray(a, 'P'); im.putpalette([0,0,0]+colors(255).flatten().tolist())
             with written_whole(out/'Annotations'/names[vid]/f'{name}.png') as p: im.save(p)
     _write_json(out/'meta.json', dict(videos=meta))
-    if lost: print(f"{lost} pixels belong to several objects: the smallest has them; to-png keeps them all")
-    _say_not_looked_at(coco, "a palette PNG")
+    say_lost(coco, 'to-davis', {'categories', 'ignore', 'unannotated', 'instances'}, most=254)
     return out
 
 def _write_json(path, d):
@@ -625,6 +677,7 @@ def back_png(
             for o, m, s in zip(objects, coco.masks(vid, t), state[t]):
                 if s==UNLABELLED: continue                      # no PNG: nobody looked
                 with written_whole(out/'Annotations'/names[vid]/o/f'{name}.png') as p: Image.fromarray(m.numpy().astype(np.uint8)*255).save(p)
+    say_lost(coco, 'to-png', {'unannotated', 'looked', 'instances', 'overlap'})
     return out
 
 def back_colours(
@@ -647,8 +700,8 @@ def back_colours(
             if (void := coco.ignore(vid, t)) is not None: a[void.numpy()] = 255
             for n in np.argsort([-m.sum() for m in masks]): a[masks[n]] = shades[cats[n]]             # the smaller lies on the larger
             _save(Image.fromarray(a), out/names[vid]/f'frame_{t:05}_endo_color_mask.png')
+    say_lost(coco, 'to-colours', {'categories', 'ignore', 'unannotated'}, most=0)
     _write_json(out/'table.json', dict(background='#000000', ignore='#ffffff', **{c: '#'+bytes(s.tolist()).hex() for c, s in zip(coco.cats, shades)}))
-    _say_not_looked_at(coco, "a picture of colours")
     return out
 
 # %% ../nbs/13_convert.ipynb #c055

@@ -21,7 +21,7 @@ from .core import *
 from .coco import *
 from .video import VideoWriter, by_number, need_av, open_frames
 from .coco import _count
-from .convert import FrameIn, Obj, each_frame, open_back, read_mask, size_of_picture, videos_of, write_dataset, _place, _say_not_looked_at, _write_json
+from .convert import FrameIn, Obj, about_video, each_frame, open_back, read_mask, say_lost, size_of_picture, videos_of, write_dataset, _place, _some, _write_json
 
 # %% ../nbs/13b_formats.ipynb #c008
 def inside(
@@ -102,7 +102,7 @@ def back_ytvis(
             rles = [rle_encode(m[o]) if m[o].any() else None for m in masks]
             anns.append(dict(id=len(anns)+1, video_id=n+1, category_id=c+1, iscrowd=0, width=w, height=h, segmentations=rles,
                 areas=[r and int(rle_api.area(r)) for r in rles], bboxes=[r and rle_api.toBbox(r).tolist() for r in rles]))
-    _say_not_looked_at(coco, "YouTube-VIS")
+    say_lost(coco, 'to-ytvis', {'categories', 'instances', 'overlap'}, most=0)
     return _write_json(out/'instances.json', dict(videos=videos, annotations=anns, categories=[dict(id=i+1, name=c) for i, c in enumerate(coco.cats)]))
 
 # %% ../nbs/13b_formats.ipynb #c016
@@ -158,7 +158,8 @@ def back_sav(
         h, w = coco.size(vid)
         _write_json(out/f'{names[vid]}_manual.json', dict(video_id=names[vid], video_height=h, video_width=w, video_frame_count=len(coco.frames[vid]), masklet_id=list(range(len(coco.objs[vid]))),
             masklet=[[rle_encode(m) for m in coco.masks(vid, t)] for t in range(0, len(coco.frames[vid]), every)]))
-    _say_not_looked_at(coco, "SA-V")
+    print("to-sav does not hold pictures as they are: a video file loses a little")
+    say_lost(coco, 'to-sav', {'unannotated', 'instances', 'overlap'}, most=0)
     return out
 
 # %% ../nbs/13b_formats.ipynb #c020
@@ -182,16 +183,16 @@ def _stream(video): return lambda: (Image.fromarray(f).convert('RGB') for f in v
 
 # %% ../nbs/13b_formats.ipynb #c024
 def _read_npz(path):
-    "imgs and gts of a file"
+    "imgs, gts (or None), and the other arrays of a file"
     try:
-        with np.load(path, allow_pickle=False) as f: arrays = {k: f[k] for k in ('imgs', 'gts') if k in f.files}
+        with np.load(path, allow_pickle=False) as f: arrays = {k: f[k] for k in f.files}
     except Exception as e: raise DataError(f"{path}: not an NPZ of plain arrays ({str(e)[:100]})") from None
     if 'imgs' not in arrays: raise DataError(f"{path}: no array 'imgs' in it")
-    imgs, gts = arrays['imgs'], arrays.get('gts')
+    imgs, gts = arrays.pop('imgs'), arrays.pop('gts', None)
     if imgs.ndim not in (3, 4) or imgs.ndim==4 and imgs.shape[-1]!=3 or not imgs.size: raise DataError(f"{path}: imgs is {imgs.shape}: (slices, height, width) or (slices, height, width, 3) is expected")
     if gts is not None and gts.shape!=imgs.shape[:3]: raise DataError(f"{path}: gts is {gts.shape}, imgs {imgs.shape}: a label for every voxel is expected")
     if gts is not None and not np.issubdtype(gts.dtype, np.integer): raise DataError(f"{path}: gts of {gts.dtype}: labels are whole numbers")
-    return imgs, gts
+    return imgs, gts, arrays
 
 def convert_npz(
     src,                     # NPZ, or a folder of them: a video each
@@ -202,12 +203,28 @@ def convert_npz(
     progress:bool=True       # Show bars
 )->tuple:                    # Paths of train.json, and of val.json or None
     "Volumes: NPZ with imgs and gts (MedSAM2), a slice a frame"
-    files, read, streams = _found(src, '.npz'), {}, {}
+    files, read, streams, about = _found(src, '.npz'), {}, {}, {}
     for path in tqdm(files, desc='reading', unit='volume', disable=not progress):
-        imgs, gts = _read_npz(path)
+        imgs, gts, more = _read_npz(path)
+        about[path.stem] = dict(npz=_npz_entry(path.stem, imgs, gts, more))
         read[path.stem] = [FrameIn(f'{t:05}.png', None, imgs.shape[1:3], None if gts is None else _labels(gts[t])) for t in range(len(imgs))]
         streams[path.stem] = lambda path=path: _stream(_named(path, to_8bit, _read_npz(path)[0], contrast))()
-    return write_dataset(read, out, val, False, overwrite, streams, progress)
+    written = write_dataset(read, out, val, False, overwrite, streams, progress, about)
+    for path in files: _keep_arrays(path, Path(out), about[path.stem]['npz'])
+    return written
+
+def _npz_entry(name, imgs, gts, more):
+    "What the JSON says of a volume: where the arrays are that frames and masks cannot hold"
+    kept = sorted(more) + ['imgs']*(imgs.dtype!=np.uint8)
+    return dict(imgs=str(imgs.dtype), channels=imgs.shape[3] if imgs.ndim==4 else 0, gts=None if gts is None else str(gts.dtype),
+        arrays=kept, **(dict(file=f'npz/{name}.npz') if kept else {}))
+
+def _keep_arrays(path, out, entry):
+    "Write those arrays"
+    if 'file' not in entry: return
+    imgs, _, more = _read_npz(path)
+    with written_whole(out/entry['file']) as p:
+        with open(p, 'wb') as f: np.savez_compressed(f, **more, **(dict(imgs=imgs) if 'imgs' in entry['arrays'] else {}))
 
 def _named(path, f, *a):
     "f(*a); an error names the file"
@@ -222,6 +239,7 @@ def _found(src, *suffixes):
     if not files: raise DataError(f"{src}: no {' or '.join(suffixes)} in it")
     return files
 
+# %% ../nbs/13b_formats.ipynb #npzback
 def _label_volume(coco, vid, dtype):
     "(T,H,W) of labels; raises `DataError` where they cannot say it"
     if lost := [t for t, f in enumerate(coco.frames[vid]) if not f.annotated]: raise DataError(f"{coco.path}: video {vid!r}: frame {lost[0]} is not annotated; label images cannot say so: leave such frames out first")
@@ -238,6 +256,40 @@ def _label_volume(coco, vid, dtype):
         for n in np.argsort([-m.sum() for m in masks]): out[t][masks[n]] = ids[n]
     return out
 
+def _grey_or_colour(coco, vid, channels=None):
+    "Pictures of a video: (T,H,W) if all are grey, else (T,H,W,3); `channels` says which it has to be"
+    a = np.stack([np.asarray(coco.image(vid, t)) for t in range(len(coco.frames[vid]))])
+    grey = (a==a[..., :1]).all() if channels is None else channels==0
+    return a[..., 0] if grey else a
+
+def _kept_arrays(coco, vid, entry):
+    "The arrays that a volume brought; raises `DataError` where they are gone"
+    if not entry.get('file'): return {}
+    path = inside(coco.image_root, entry['file'])
+    try:
+        with np.load(path, allow_pickle=False) as f: return {k: f[k] for k in f.files}
+    except Exception as e:
+        raise DataError(f"{path}: {str(e)[:100]}: what came with the volume {vid!r} ({', '.join(entry.get('arrays', ()))}) is not there: "
+            f"copy npz/ too, or take 'npz' out of its entry among videos in {coco.path}") from None
+
+def _label_type(coco, vid, entry):
+    "The numbers that the labels had, if the ids of today fit; else uint16"
+    most = max((o for o, _ in coco.objs[vid] if type(o) is int), default=0)
+    try: kind = np.dtype(entry.get('gts') or 'uint16')
+    except TypeError: kind = np.dtype('uint16')
+    return kind.type if kind.kind in 'iu' and np.iinfo(kind).max >= most else np.uint16
+
+def _volume(coco, vid):
+    "All arrays of a volume"
+    entry, frames = about_video(coco, vid).get('npz') or {}, coco.frames[vid]
+    arrays = _kept_arrays(coco, vid, entry)
+    imgs = arrays.pop('imgs', None)
+    if imgs is not None and imgs.shape[:3]!=(len(frames), *coco.size(vid)):
+        print(f"{vid}: frames were left out since: imgs are those of 8 bits"); imgs = None
+    arrays['imgs'] = _grey_or_colour(coco, vid, entry.get('channels')) if imgs is None else imgs
+    if any(f.annotated for f in frames): arrays['gts'] = _label_volume(coco, vid, _label_type(coco, vid, entry))
+    return arrays
+
 def back_npz(
     json,                   # COCO-video JSON
     out,                    # Folder for an NPZ a video
@@ -245,12 +297,13 @@ def back_npz(
     overwrite:bool=False,   # Write into a folder that is not empty
     progress:bool=True      # Show a bar
 )->Path:
-    "NPZ with imgs and gts (MedSAM2); where objects overlap, the smaller is on top"
+    "NPZ with imgs and gts (MedSAM2), and all that an NPZ brought; where objects overlap, the smaller is on top"
     coco, out, names = open_back(json, out, image_root, overwrite)
+    for vid in coco.videos: _kept_arrays(coco, vid, about_video(coco, vid).get('npz') or {})       # are they all there?
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
-        gts = _label_volume(coco, vid, np.uint16)
-        imgs = np.stack([np.asarray(coco.image(vid, t)) for t in range(len(gts))])
-        with written_whole(out/f'{names[vid]}.npz') as p: np.savez_compressed(p, imgs=imgs, gts=gts)
+        arrays = _volume(coco, vid)
+        with written_whole(out/f'{names[vid]}.npz') as p: np.savez_compressed(p, **arrays)
+    say_lost(coco, 'to-npz', {'unannotated', 'instances', 'volumes'}, most=2**31)
     return out
 
 # %% ../nbs/13b_formats.ipynb #c028
@@ -331,8 +384,9 @@ def back_tiff(
     coco, out, names = open_back(json, out, image_root, overwrite)
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
         labels = [Image.fromarray(a) for a in _label_volume(coco, vid, np.uint16)]
-        for name, pages in ((f'{names[vid]}_labels', labels), (names[vid], [coco.image(vid, t) for t in range(len(labels))])):
+        for name, pages in ((f'{names[vid]}_labels', labels), (names[vid], [Image.fromarray(a) for a in _grey_or_colour(coco, vid)])):
             with written_whole(out/f'{name}.tif') as p: pages[0].save(p, save_all=True, append_images=pages[1:])
+    say_lost(coco, 'to-tiff', {'instances'}, most=2**16-1)
     return out
 
 def back_ctc(
@@ -344,6 +398,10 @@ def back_ctc(
 )->Path:
     "Cell Tracking Challenge: frames and labels as TIFF, man_track.txt (no divisions)"
     coco, out, _ = open_back(json, out, image_root, overwrite)
+    colour = [v for v in coco.videos if _grey_or_colour(coco, v).ndim==4]
+    if colour: print(f"to-ctc does not hold colours of pictures: {_some(colour)} become grey")
+    print(f"to-ctc does not hold names of videos: {_some(f'{v} is {n+1:02}' for n, v in enumerate(coco.videos))}")
+    say_lost(coco, 'to-ctc', {'instances'}, most=2**16-1)
     for n, vid in enumerate(tqdm(coco.videos, desc='writing', unit='video', disable=not progress)):
         a, at = _label_volume(coco, vid, np.uint16), out/f'{n+1:02}_GT/TRA'
         for t, labels in enumerate(a):
