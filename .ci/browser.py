@@ -66,7 +66,7 @@ class Tab:
         self.page, self.address, self.front, self.out, self.errors = b.new_page(viewport=dict(width=1280, height=1500)), address, front, out, errors
         self.page.on('console', lambda m: self.heard(m.text) if m.type=='error' else None)
         self.page.on('pageerror', lambda e: self.heard(str(e)))
-    known = ('Failed to load resource', "reading 'schema'", 'favicon', 'shared module', 'filebrowser:open-path', 'ResizeObserver loop', '403', '404')    # the front ends' own
+    known = ('Failed to load resource', "reading 'schema'", 'favicon', 'shared module', 'filebrowser:open-path', 'ResizeObserver loop', '403', '404', 'widget model not found')    # the front ends' own
     def heard(self, text):
         if not any(k in text for k in self.known): self.errors.append(text[:300])
     def run_all(self, name, seconds=120):
@@ -199,9 +199,51 @@ def click(tab, f, x, y, **kw):
     tab.until("n => +document.querySelector('.film').dataset.masks > n", 'the mask comes back', 20, n)
     return float(f.evaluate("e => e.dataset.answered - e.dataset.clicked"))
 
+def zoomed(tab, f):
+    "Where one clicks is where the mark is, enlarged and moved or not; the name of what is under the mouse"
+    page, stage = tab.page, f.locator('canvas.stage')
+    f.press('Home'); page.wait_for_timeout(300)
+    high, box = page.viewport_size['height'], stage.bounding_box()
+    assert box['height'] <= .61*high, f"the picture takes {box['height']} of {high} px"
+    x, y = box['x']+box['width']*.3, box['y']+box['height']*.4
+    page.mouse.move(x, y); page.mouse.wheel(0, -500)
+    tab.until("() => +document.querySelector('.film').dataset.zoom > 2", 'the wheel enlarges', 5)
+    page.keyboard.down('Alt'); page.mouse.down(); page.mouse.move(x-40, y-30, steps=4); page.mouse.up(); page.keyboard.up('Alt')
+    click(tab, f, (x-40-box['x'])/box['width'], (y-30-box['y'])/box['height'])
+    tab.shot('annotate_zoomed'); f.press('f')
+    return .3*128, .4*128           # of a video of 128 pixels
+
+def menu(tab, *names):
+    for name in names: tab.page.get_by_role('menuitem', name=re.compile('^'+name)).first.click()
+
+def reopened(tab, folder, name, f):
+    "What was tracked and not confirmed comes back; a panel without its kernel says so; a saved notebook shows its still face"
+    page = tab.page
+    press = lambda name: page.get_by_role('button', name=name, exact=True).click()
+    sought = zoomed(tab, f)
+    press('Save draft'); tab.until("() => /draft.json/.test(document.querySelector('.film .said').textContent)", 'the draft is written')
+    draft, = folder.glob('*.draft.json')
+    clicked = [p for o in json.loads(draft.read_text())['objects'] for d in o['prompts'].values() for p in d.get('pts', [])]
+    assert any(max(abs(u-v) for u, v in zip(p, sought)) < 1 for p in clicked), f'clicked at {sought}, marked at {clicked}'
+    page.keyboard.press('Control+s'); page.wait_for_timeout(1500)
+    for k in json.loads(urllib.request.urlopen(f'{tab.address}/api/kernels').read()):
+        urllib.request.urlopen(urllib.request.Request(f"{tab.address}/api/kernels/{k['id']}/restart", method='POST'))
+    press('Track'); tab.until("() => [...document.querySelectorAll('.gone')].some(e => !e.hidden && /kernel .* is gone/.test(e.textContent) && /draft/.test(e.textContent))", 'a panel without its kernel says so', 12)
+    tab.shot('annotate_gone')
+    page.goto('about:blank')
+    page.goto(f"{tab.address}/lab/tree/{name}?reset" if tab.front=='lab' else f"{tab.address}/notebooks/{name}")
+    page.wait_for_selector('.slides', timeout=60000)
+    tab.until("() => [...document.querySelectorAll('.jp-OutputArea-output')].some(e => /model not found/.test(e.textContent))", 'the widget is looked for', 30)
+    page.wait_for_timeout(500)
+    assert page.locator('.slides').first.is_visible() and not page.get_by_text('model not found').first.is_visible(), 'the still face does not win'
+    tab.shot('annotate_reopened')
+    tab.run_all(name); film(tab)
+    tab.until("() => /draft of .* is restored/.test(document.querySelector('.film .said').textContent)", 'the draft comes back', 20)
+    assert not page.locator('.slides').first.is_visible(), 'the still face beside a living panel'
+
 def test_annotate(tab, folder):
     "Click, correct, track, confirm, save"
-    (folder/'mine.json').unlink(missing_ok=True)
+    for old in (folder/'mine.json', *folder.glob('*.draft.json')): old.unlink(missing_ok=True)
     notebook(folder/'annotate.ipynb', annotate_cells)
     tab.run_all('annotate.ipynb')
     f, page = film(tab), tab.page
@@ -232,6 +274,7 @@ def test_annotate(tab, folder):
     page.get_by_text('by numbers').click(); page.get_by_label('x', exact=True).fill('500'); page.get_by_label('x', exact=True).press('Tab'); press('Click +')
     tab.until("() => /outside the picture/.test(document.querySelector('.film .said').textContent) && document.querySelector('.film .said').classList.contains('error')", 'a click outside is refused in words')
     tab.shot('annotate_saved')
+    reopened(tab, folder, 'annotate.ipynb', f)
     from sam2_video_nb.coco import check
     report = check(folder/'mine.json', check_files=True, progress=False)
     assert report.ok and report.n_annotations, str(report)

@@ -96,7 +96,12 @@ function paintMarks(g, marks, things, off, k) {     // k: picture pixels to a pi
   }
 }
 const gap = 6, zoom = a => Math.max(1, Math.floor(Math.min(512/Math.max(a.width, a.height), 1100/(a.width*a.panes.length)))), head = a => a.panes.length > 1 ? Math.round(18/zoom(a)) : 0     // a small film is drawn larger, so that lines and words are sharp
-function paint(canvas, a, t, picture, bits, off, alpha, over) {   // the whole stage: panes side by side under their titles
+const whole = () => ({ s: 1, x: 0, y: 0 })            // what is seen of the film: how much enlarged, from which pixel on
+function keepInside(see, a) {
+  see.s = Math.max(1, Math.min(see.s, 16))
+  see.x = Math.max(0, Math.min(see.x, a.width - a.width/see.s)); see.y = Math.max(0, Math.min(see.y, a.height - a.height/see.s))
+}
+function paint(canvas, a, t, picture, bits, off, alpha, over, see = whole()) {   // the whole stage: panes side by side under their titles
   const { width: W, height: H, panes, layers, things } = a, z = zoom(a), top = head(a), g = canvas.getContext('2d'), w = panes.length*(W+gap)-gap
   if (canvas.width !== z*w || canvas.height !== z*(H+top)) { canvas.width = z*w; canvas.height = z*(H+top) }
   const k = w/(canvas.clientWidth || z*w)            // film pixels to a pixel of the screen
@@ -119,12 +124,15 @@ function paint(canvas, a, t, picture, bits, off, alpha, over) {   // the whole s
     over.set(t, { cover, of: bits })
   }
   panes.forEach((title, p) => {
-    const x = p*(W+gap)
-    if (title === 'error') { g.fillStyle = '#232323'; g.fillRect(x, top, W, H) } else g.drawImage(picture, x, top, W, H)
+    const x = p*(W+gap), part = [W/see.s, H/see.s]
+    if (title === 'error') { g.fillStyle = '#232323'; g.fillRect(x, top, W, H) }
+    else g.drawImage(picture, see.x*picture.width/W, see.y*picture.height/H, picture.width/see.s, picture.height/see.s, x, top, W, H)
+    g.imageSmoothingEnabled = false; g.drawImage(cover, x+see.x, see.y, ...part, x, top, W, H); g.imageSmoothingEnabled = true
     if (top) { g.fillStyle = getComputedStyle(canvas).color; g.font = `${Math.min(14*k, .9*top)}px sans-serif`; g.fillText(title, x+1, .75*top) }
   })
-  g.imageSmoothingEnabled = false; g.drawImage(cover, 0, top, w, H); g.imageSmoothingEnabled = true
-  g.save(); g.translate(0, top); paintMarks(g, a.marks.filter(m => m.t === t), things, off, k); g.restore()
+  g.save(); g.beginPath(); g.rect(0, top, W, H); g.clip()
+  g.translate(0, top); g.scale(see.s, see.s); g.translate(-see.x, -see.y)
+  paintMarks(g, a.marks.filter(m => m.t === t), things, off, k/see.s); g.restore()
 }
 """
 
@@ -200,8 +208,9 @@ _pulse_css = """
 _view_js = r"""
 function view({ model, el }) {
   const off = new Set(), over = new Recent(300), store = new Store(msg => model.send(msg))
+  let see = whole(), pan = null
   let a = null, t = 0, alpha = .5, timer = 0, painting = false, again = false, late = 0, drag = null, gone = false
-  const canvas = make('canvas', { className: 'stage' }), line = make('canvas', { className: 'timeline', title: 'a row an object: full where it is visible, a frame where it is absent, a dash where nobody knows' })
+  const canvas = make('canvas', { className: 'stage' }), under = make('span', { className: 'under', hidden: true }), stage = make('div', { className: 'pane' }, canvas, under), line = make('canvas', { className: 'timeline', title: 'a row an object: full where it is visible, a frame where it is absent, a dash where nobody knows' })
   const play = make('button', { className: 'play', textContent: '\u25b6', title: 'play or stop (space)' })
   const range = make('input', { type: 'range', className: 'frame', min: 0, value: 0, ariaLabel: 'frame' }), label = make('span', { className: 'label' })
   const speed = make('input', { type: 'number', className: 'speed', min: 1, max: 60, title: 'frames a second' })
@@ -209,7 +218,7 @@ function view({ model, el }) {
   const opacity = make('input', { type: 'range', className: 'opacity', min: 0, max: 100, value: 50, title: 'opacity of the masks', ariaLabel: 'opacity' })
   const where = make('div', { className: 'row where' }), chips = make('div', { className: 'row chips' }), found = make('details', { className: 'problems' }), said = make('div', { className: 'said' })
   said.setAttribute('role', 'status')
-  const root = make('div', { className: 'film', tabIndex: 0 }, where, canvas, make('div', { className: 'row' }, play, range, label, make('label', { title: 'frames a second' }, speed, ' /s'), make('label', {}, 'opacity ', opacity), sure), line, chips, found, said)
+  const root = make('div', { className: 'film', tabIndex: 0 }, where, stage, make('div', { className: 'row' }, play, range, label, make('label', { title: 'frames a second' }, speed, ' /s'), make('label', {}, 'opacity ', opacity), sure), line, chips, found, said)
   root.dataset.lmSuppressShortcuts = 'true'          // the notebook's own keys stay out while this has the focus
   el.append(root)
   const ended = pulse(model, root)
@@ -228,7 +237,7 @@ function view({ model, el }) {
         if (!store.has(at)) { label.textContent = `${at+1} / ${a.names.length} \u2026`; break }
         const [picture, bits] = await store.decode(at)
         if (gone) return
-        paint(canvas, a, at, picture, bits, off, Math.round(alpha*255), over)
+        paint(canvas, a, at, picture, bits, off, Math.round(alpha*255), over, see)
         root.dataset.frame = at; root.dataset.paints = 1 + +(root.dataset.paints || 0)
       } while (again)
     } catch (e) { say(`this frame cannot be shown: ${e.message}`, true) }
@@ -280,12 +289,16 @@ function view({ model, el }) {
   function open() {
     const now = model.get('about'), fresh = !a || a.gen !== now.gen
     a = now
-    if (fresh) { stop0(); off.clear(); over.clear(); store.clear(a.names.length, a.width, a.height, a.gen); t = model.get('frame'); say(a.said || '') }
+    if (fresh) { see = whole(); stop0(); off.clear(); over.clear(); store.clear(a.names.length, a.width, a.height, a.gen); t = model.get('frame'); say(a.said || '') }
     t = Math.max(0, Math.min(a.names.length-1, t))
     range.max = a.names.length-1; if (fresh) speed.value = Math.round(a.fps)
-    const wide = a.panes.length*(a.width+gap)-gap
-    canvas.style.width = `${Math.max(wide, Math.min(512*a.panes.length, 1100))}px`; canvas.classList.toggle('aim', !!a.clickable); sure.hidden = !a.clickable
+    fit(); canvas.classList.toggle('aim', !!a.clickable); sure.hidden = !a.clickable
     listThings(); listPlaces(); listProblems(); redraw()
+  }
+  function fit() {                                   // as wide as there is room, and no higher than the window
+    const wide = a.panes.length*(a.width+gap)-gap, high = a.height+head(a), most = Math.max(240, .6*window.innerHeight)
+    const width = Math.round(Math.min(Math.max(wide, Math.min(512*a.panes.length, 1100)), most*wide/high))
+    if (canvas.style.width !== `${width}px`) canvas.style.width = `${width}px`
   }
   const stop0 = () => { clearInterval(timer); timer = 0; play.textContent = '\u25b6' }
 
@@ -300,19 +313,53 @@ function view({ model, el }) {
     if (['INPUT', 'SELECT'].includes(e.target.tagName) && e.target !== range) { e.stopPropagation(); return }
     const key = { ' ': () => timer ? stop() : start(), ArrowLeft: () => seek(t-(e.shiftKey ? 10 : 1)), ArrowRight: () => seek(t+(e.shiftKey ? 10 : 1)), Home: () => seek(0), End: () => seek(a.names.length-1) }[e.key]
     const digit = /^[0-9]$/.test(e.key) && !e.ctrlKey && !e.metaKey && !e.altKey
-    if (key) { if (e.key !== ' ') stop0(); key() } else if (digit) { const n = +e.key-1; if (n < 0) toggle(a.things.map((_, i) => i)); else if (n < a.things.length) toggle([n]) } else if (e.key === 'z' && a.clickable) model.send({ kind: 'undo' }); else if (e.key === 'c' && a.clickable && !e.ctrlKey && !e.metaKey) confirm(); else return
+    if (key) { if (e.key !== ' ') stop0(); key() } else if (digit) { const n = +e.key-1; if (n < 0) toggle(a.things.map((_, i) => i)); else if (n < a.things.length) toggle([n]) } else if ('+-='.includes(e.key) && !e.ctrlKey && !e.metaKey) enlarge(e.key === '-' ? 1/1.5 : 1.5, [a.width/2, a.height/2]); else if (e.key === 'f' && !e.ctrlKey && !e.metaKey) enlarge(0, [0, 0]); else if (e.key === 'z' && a.clickable) model.send({ kind: 'undo' }); else if (e.key === 'c' && a.clickable && !e.ctrlKey && !e.metaKey) confirm(); else return
     e.preventDefault(); e.stopPropagation()
   }
-  const at = e => { const r = canvas.getBoundingClientRect(), z = zoom(a); return [(e.clientX-r.left)*canvas.width/r.width/z, (e.clientY-r.top)*canvas.height/r.height/z-head(a)] }
-  canvas.oncontextmenu = e => { if (a?.clickable) e.preventDefault() }
-  canvas.onpointerdown = e => { root.focus({ preventScroll: true }); if (!a?.clickable) return; stop0(); drag = { from: at(e), minus: e.shiftKey || e.button === 2 }; canvas.setPointerCapture(e.pointerId); e.preventDefault() }
+  const onStage = e => { const r = canvas.getBoundingClientRect(), z = zoom(a); return [(e.clientX-r.left)*canvas.width/r.width/z, (e.clientY-r.top)*canvas.height/r.height/z-head(a)] }
+  const paneAt = x => Math.max(0, Math.min(Math.floor(x/(a.width+gap)), a.panes.length-1))
+  const inPane = e => { const [x, y] = onStage(e); return [x - paneAt(x)*(a.width+gap), y] }
+  const at = e => { const [x, y] = inPane(e); return [see.x + x/see.s, see.y + y/see.s] }       // film pixels, enlarged or not
+  function enlarge(factor, [px, py]) {               // what is under this point stays under it
+    const x = see.x + px/see.s, y = see.y + py/see.s
+    see.s = Math.max(1, Math.min(see.s*factor, 16)); see.x = x - px/see.s; see.y = y - py/see.s
+    keepInside(see, a); root.dataset.zoom = see.s.toFixed(3); draw()
+  }
+  canvas.addEventListener('wheel', e => {            // the page scrolls on, unless one works here
+    if (!a || !(e.ctrlKey || e.metaKey || root.contains(document.activeElement))) return
+    if (see.s === 1 && e.deltaY > 0) return
+    e.preventDefault(); under.hidden = true
+    if (e.shiftKey) { see.x += (e.deltaX || e.deltaY)/see.s; keepInside(see, a); draw() } else enlarge(Math.exp(-e.deltaY*.002), inPane(e))
+  }, { passive: false })
+  function nameUnder(e) {                            // which objects are under the mouse
+    const bits = a && store.bits.get(t), [x, y] = a ? at(e) : [0, 0], i = Math.floor(y)*a.width + Math.floor(x), p = a ? paneAt(onStage(e)[0]) : 0
+    const list = a.panes[p] === 'error' ? a.error : a.things, names = []
+    if (bits && x >= 0 && y >= 0 && x < a.width && y < a.height) list.forEach((o, n) => {
+      const b = bits[p*a.layers + Math.floor(n/24)]
+      if (b && b[i] >> n%24 & 1 && (list === a.error || !off.has(n))) names.push(o.cat && o.cat !== o.name && o.cat !== 'error' ? `${o.cat} ${o.name}` : o.name)
+    })
+    const r = stage.getBoundingClientRect()
+    under.hidden = !names.length; under.textContent = names.join(', ')
+    under.style.left = `${e.clientX-r.left+14}px`; under.style.top = `${e.clientY-r.top+14}px`
+  }
+  canvas.onpointerleave = () => { under.hidden = true }
+  canvas.oncontextmenu = e => { if (a?.clickable) { e.preventDefault(); e.stopPropagation() } }       // the right button is a click beside the object, here
+  canvas.onpointerdown = e => {
+    root.focus({ preventScroll: true }); under.hidden = true
+    if (a && see.s > 1 && (e.button === 1 || e.altKey || !a.clickable)) { pan = { from: inPane(e), x: see.x, y: see.y }; canvas.setPointerCapture(e.pointerId); e.preventDefault(); return }
+    if (!a?.clickable || e.button === 1) return
+    stop0(); drag = { from: at(e), minus: e.shiftKey || e.button === 2 }; canvas.setPointerCapture(e.pointerId); e.preventDefault()
+  }
   canvas.onpointermove = e => {
-    if (!drag) return
+    if (!a) return
+    if (pan) { const [x, y] = inPane(e); see.x = pan.x - (x-pan.from[0])/see.s; see.y = pan.y - (y-pan.from[1])/see.s; keepInside(see, a); draw(); return }
+    if (!drag) { nameUnder(e); return }
     const [x, y] = at(e), [u, v] = drag.from
-    drag.box = drag.box || Math.hypot(x-u, y-v) > 5*canvas.width/canvas.clientWidth/zoom(a)
-    if (drag.box && !drag.minus) draw().then(() => { if (!drag) return; const g = canvas.getContext('2d'); const k = 1/zoom(a); g.lineWidth = 2*k; g.setLineDash([5*k, 4*k]); g.strokeStyle = '#fff'; g.strokeRect(u, v, x-u, y-v); g.setLineDash([]) })
+    drag.box = drag.box || Math.hypot(x-u, y-v) > 5*canvas.width/canvas.clientWidth/zoom(a)/see.s
+    if (drag.box && !drag.minus) draw().then(() => { if (!drag) return; const g = canvas.getContext('2d'); const k = 1/zoom(a); g.lineWidth = 2*k; g.setLineDash([5*k, 4*k]); g.strokeStyle = '#fff'; g.strokeRect((u-see.x)*see.s, (v-see.y)*see.s, (x-u)*see.s, (y-v)*see.s); g.setLineDash([]) })
   }
   canvas.onpointerup = e => {
+    if (pan) { pan = null; return }
     if (!drag) return
     const [x, y] = at(e), [u, v] = drag.from, d = drag
     drag = null
@@ -330,7 +377,7 @@ function view({ model, el }) {
   }
   const moved = () => { if (a && model.get('frame') !== t) { stop0(); seek(model.get('frame'), true) } }
   model.on('msg:custom', heard); model.on('change:about', open); model.on('change:frame', moved)
-  const resized = new ResizeObserver(() => draw()); resized.observe(root)
+  const resized = new ResizeObserver(() => { if (a) fit(); draw() }); resized.observe(root); resized.observe(document.documentElement)
   open()
   return () => { gone = true; stop0(); ended(); clearTimeout(late); resized.disconnect(); model.off('msg:custom', heard); model.off('change:about', open); model.off('change:frame', moved) }
 }
@@ -338,6 +385,7 @@ export default { render: view }
 """
 _css = """
 .film{outline:none;font:13px sans-serif;max-width:100%}.film:focus-visible{box-shadow:0 0 0 2px #56b4e9}.film .row{display:flex;flex-wrap:wrap;gap:6px;align-items:center;margin:3px 0}
+.film .pane{position:relative}.film .under{position:absolute;pointer-events:none;background:#000c;color:#fff;padding:1px 6px;border-radius:3px;font-size:12px;white-space:nowrap;z-index:1}.film .under[hidden]{display:none}
 .film canvas.stage{max-width:100%;display:block}.film canvas.stage.aim{cursor:crosshair;touch-action:none}.film canvas.timeline{width:100%;display:block;cursor:pointer}
 .film input.frame{flex:1;min-width:120px}.film input.opacity{width:80px;vertical-align:middle}.film input.speed{width:3.2em}.film .label{min-width:9em;font-variant-numeric:tabular-nums}
 .film button{cursor:pointer}.film .chip,.film .key{display:inline-flex;align-items:center;gap:4px;border:1px solid #9996;border-radius:9px;padding:1px 7px;background:transparent;color:inherit;font:inherit}.film .key{border:0;padding:0}
