@@ -330,7 +330,6 @@ def _tracking(self:Annotator, n):
     finally:
         if new: self.canvas.update(new)
         self.draft.touch()
-        renew_face(self, self.canvas)
 
 @patch
 def stop(self:Annotator):
