@@ -438,7 +438,7 @@ class TrainConf(Settings):
     visualization:VisualizationConf = field(default_factory=VisualizationConf)
     eval:EvalConf = field(default_factory=EvalConf)
     predict:PredictConf = field(default_factory=PredictConf)
-    resume:Optional[str] = opt(None, "checkpoint of ours to go on from: weights, optimizer, epoch and random draws")
+    resume:Optional[str] = opt(None, "checkpoint of ours, or run folder (its last.ckpt), to go on from: weights, optimizer, epoch and random draws")
     seed:int = opt(0, "of every random draw", lo=0, hi=2**32-1)
     log_level:str = opt('info', "on screen; training.log has everything from info up", ['debug', 'info', 'warning', 'error'])
     output_dir:str = opt('outputs', "runs go to <output_dir>/<date>/<time>/")

@@ -39,7 +39,9 @@ VISIBLE, ABSENT, UNLABELLED = 1, 0, -1
 class _Moves:
     "Dataclass of tensors that can be moved and counted"
     def _map(self, f): return replace(self, **{k.name: f(v) for k in fields(self) if isinstance(v := getattr(self, k.name), Tensor)})
-    def to(self, device): return self._map(lambda t: t.to(device, non_blocking=True))
+    def to(self, device):
+        "The same on a device; toward the CPU it waits, since what is read there must have arrived"
+        return self._map(lambda t: t.to(device, non_blocking=torch.device(device).type!='cpu'))
     def pin_memory(self): return self._map(lambda t: t.pin_memory())
     def __repr__(self):
         def show(v): return f'{str(v.dtype).removeprefix("torch.")}{tuple(v.shape)}' if isinstance(v, Tensor) else repr(v)

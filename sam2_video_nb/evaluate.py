@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['log', 'mask_grid', 'presence_grid', 'difference', 'score_split', 'plain', 'cache_file', 'cached', 'model_of',
-           'start_of', 'threshold_table', 'best_thresholds', 'outcome', 'chosen_remark', 'verdict', 'ending', 'worst',
-           'markdown_table', 'chart', 'video_clip', 'Evaluation', 'write_evaluation', 'evaluate']
+           'model_from', 'start_of', 'model_before', 'threshold_table', 'best_thresholds', 'outcome', 'chosen_remark',
+           'verdict', 'ending', 'worst', 'markdown_table', 'chart', 'video_clip', 'Evaluation', 'write_evaluation',
+           'evaluate']
 
 # %% ../nbs/10b_evaluate.ipynb #c002
 import csv, hashlib, json, logging, math, os
@@ -23,8 +24,8 @@ from .show import bars, clip_frames, curves, save_gif
 from .coco import CocoVideo
 from .runs import datasets, logging_to, new_run, test_videos, video_prints
 from .prompts import PromptPolicy, noisy
-from .weights import load_weights, read_checkpoint, weights_hash
-from .model import SAM2VideoModel, build_sam2, device_of, in_precision, resolve_model
+from .weights import Start, load_weights, read_start, weights_hash
+from .model import SAM2VideoModel, build_sam2, device_of, in_precision, model_label, resolve_model
 from .metrics import *
 from .track import score_video, track, truth_prompts, with_truth
 
@@ -110,21 +111,43 @@ def model_of(
     seed=None       # Of random weights; None: the run's
 )->SAM2VideoModel:  # In eval mode, on the device of the config
     "A model to track with"
-    sam2 = build_sam2(cfg.model.config_path, cfg.data.image_size, cfg.seed if seed is None else seed)
-    if path: load_weights(sam2, read_checkpoint(path, cfg.model.config_path)[0], path)
+    return model_from(read_start(path, cfg.model.config_path, cfg.data.image_size), cfg, seed)
+
+def model_from(
+    start:Start,    # Weights; without any: random ones
+    cfg:TrainConf,  # Resolved
+    seed=None       # Of random weights; None: the run's
+)->SAM2VideoModel:  # In eval mode, on the device of the config
+    "A model from what was read"
+    sam2 = build_sam2(start.name, cfg.data.image_size, cfg.seed if seed is None else seed)
+    if start.weights: load_weights(sam2, start.weights, start.path)
     return SAM2VideoModel(sam2).eval().to(device_of(cfg.trainer.accelerator))
 
 def start_of(
     cfg:TrainConf   # Resolved
-):                  # (is there a model before training, path or None, seed)
+)->tuple:           # (`Start`, seed of random weights); None: nobody knows of a model before training
     "What the model of a checkpoint was before training; raises `ModelError` where that is not there any more"
-    if cfg.eval.baseline_path: return True, cfg.eval.baseline_path, None
-    about = read_checkpoint(cfg.model.checkpoint_path, cfg.model.config_path)[1] if cfg.model.checkpoint_path else {}
-    if 'seed' not in about: return False, None, None
-    start = about['start']
-    if start and not (start.startswith('hub') or Path(start).is_file()):
-        raise ModelError(f"{cfg.model.checkpoint_path} started from {start}, which is not there: give eval.baseline_path, or eval.baseline=false")
-    return True, start, about['seed']
+    trained = read_start(cfg.model.checkpoint_path, cfg.model.config_path, cfg.data.image_size)
+    about, path, where = trained.about, cfg.eval.baseline_path, cfg.model.checkpoint_path
+    if path: return read_start(path, trained.name, cfg.data.image_size), None
+    if 'seed' not in about: return None
+    path, instead = about.get('start'), 'give eval.baseline_path, or eval.baseline=false'
+    if path and not (path.startswith('hub') or Path(path).is_file()):
+        raise ModelError(f"{where} started from {path}, which is not there: {instead}")
+    start = read_start(path, trained.name, cfg.data.image_size)._replace(about=about)
+    if start.weights and about.get('start_hash', '') not in ('', weights_hash(start.weights)):
+        raise ModelError(f"{where} started from {path}, which holds other weights by now: {instead}")
+    return start, about['seed']
+
+def model_before(
+    start:Start, seed,   # As `start_of` gives them
+    cfg:TrainConf        # Resolved
+)->SAM2VideoModel:
+    "The model before training; says where random weights are not those that training began with"
+    model, known = model_from(start, cfg, seed), start.about.get('start_hash')
+    if not start.weights and known and weights_hash(model.sam2.state_dict())!=known:
+        log.warning(f"random weights of seed {seed} come out otherwise here (another version of torch?): 'before' is not the very model that training began with")
+    return model
 
 # %% ../nbs/10b_evaluate.ipynb #c019
 mask_grid, presence_grid = (-2., -1., -.5, 0., .5, 1., 2.), (-4., -2., -1., 0., 1., 2., 4.)
@@ -332,9 +355,9 @@ def _same_videos(prints, coco, videos):
 def _evaluate(cfg, run):
     coco, videos, other, there = _splits(cfg)
     bar = log.getEffectiveLevel() <= logging.INFO and cfg.log_level in ('info', 'debug')
-    has_start, start, seed = start_of(cfg) if cfg.eval.baseline else (False, None, None)
-    if cfg.eval.baseline and not has_start: log.info("no model before training to compare with (eval.baseline_path names one)")
-    if not cfg.model.checkpoint_path: log.warning(f"{cfg.model.config_path} has random weights: give model.checkpoint_path")
+    before = start_of(cfg) if cfg.eval.baseline else None
+    if cfg.eval.baseline and not before: log.info("no model before training to compare with (eval.baseline_path names one)")
+    if not cfg.model.checkpoint_path: log.warning(f"{model_label(cfg.model.config_path)} has random weights: give model.checkpoint_path")
     model, m = model_of(cfg, cfg.model.checkpoint_path), dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(coco.path))
     about = read_checkpoint(cfg.model.checkpoint_path, cfg.model.config_path)[1] if cfg.model.checkpoint_path else {}
     if same := _same_videos(about.get('chosen_on'), coco, videos): m['chosen'] = dict(videos=same)
@@ -344,8 +367,8 @@ def _evaluate(cfg, run):
         m['thresholds'] |= dict(chosen_on=there, same=_same_videos(video_prints(other, other.videos[:cfg.eval.max_videos]).values(), coco, videos))
     m['after'] = plain(score_split(model, coco, videos, cfg, progress=bar))
     if 'thresholds' in m: m['thresholds'] |= {'with': m['after']['JF'], 'without': score_split(model, coco, videos, _with_thresholds(cfg, 0., 0.), progress=bar)['JF']}
-    if has_start:
-        old = model_of(cfg, start, seed)
+    if before:
+        old = model_before(*before, cfg)
         m['before'] = cached(cache_file(as_given, old.sam2.state_dict(), coco, videos), lambda: score_split(old, coco, videos, as_given, progress=bar))
         m['difference'] = difference(m['before']['per_object'], m['after']['per_object'], cfg.eval.bootstrap, generator(cfg.seed, 'bootstrap'))
     if cfg.eval.noise: m['noise'] = {a: m['after']['JF'] if not a else score_split(model, coco, videos, cfg, a, bar)['JF'] for a in sorted({0., *cfg.eval.noise})}

@@ -14,12 +14,12 @@ import torch
 from omegaconf import OmegaConf
 from .core import *
 from .weights import *
-from .model import build_sam2, default_size, model_config
+from .model import build_sam2, default_size, model_config, model_label, portable
 from .evaluate import markdown_table
 
 # %% ../nbs/10d_export.ipynb #c006
 def official_yaml(
-    name:str,        # Size, or a YAML, as for `build_sam2`
+    name,            # Size, YAML or settings, as for `build_sam2`
     image_size:int   # Pixels
 )->str:              # For `build_sam2_video_predictor`
     "The YAML of a model at its image size"
@@ -28,7 +28,7 @@ def official_yaml(
 def write_official(
     folder,                    # Gets model.pt and model.yaml
     weights:dict,              # Names to tensors
-    name:str, image_size:int   # As for `official_yaml`
+    name, image_size:int       # As for `official_yaml`
 ):
     "What the official SAM 2 loads"
     folder = Path(folder)
@@ -111,7 +111,7 @@ def model_card(
     files=()          # Names of what was exported
 )->str:               # Markdown
     "The card of a model"
-    name, size, cfg = Path(about['model']).stem, about['image_size'], cfg or {}
+    name, size, cfg = model_label(about['model']), about['image_size'], cfg or {}
     out = [f"---\nlibrary_name: sam2\nlicense: apache-2.0\npipeline_tag: mask-generation\ntags: [sam2, video-segmentation, sam2_video_nb]\n---\n# SAM 2 ({name}, {size} px), fine-tuned on videos"]
     start = about.get('start')
     if 'start' in about: out.append(f"Trained from {start if (start or '').startswith('hub') else f'`{Path(start).name}`' if start else 'random weights'}.")
@@ -144,22 +144,24 @@ def _source(source):
     "(checkpoint, folder of its run or None)"
     p = Path(source)
     if not p.is_dir(): return source, p.parent.parent if p.parent.name=='checkpoints' and (p.parent.parent/'config.yaml').is_file() else None
-    found = next((f for n in ('best', 'last') if (f := p/'checkpoints'/f'{n}.ckpt').is_file()), None)
-    if found is None: raise ModelError(f"{p}: no checkpoints/best.ckpt or last.ckpt in it: give the folder of a run, or a checkpoint")
-    return found, p
+    return run_checkpoint(p), p
 
-def _model_and_size(about, weights, name, image_size, where):
-    "What the checkpoint is, or what was said; raises `ModelError` where neither is known"
-    name, image_size = which_model(weights, about, name, image_size)
-    if not name: raise ModelError(f"{where} does not say which model it is: give --name (tiny, small, base_plus, large, nano or a YAML)")
-    return name, int(image_size or default_size(name))
+def _base_of(path, about, base, name):
+    "(weights that a delta is to be relative to, where they are, are they what training began with); raises `ModelError`"
+    start = base or about.get('start')
+    if not start: raise ModelError(f"{path} was trained from random weights: there is no base that a delta could be relative to; give --base, or export it whole")
+    weights, known = read_weights(start, name), about.get('start_hash')
+    same = weights_hash(weights)==known if known else str(start)==about.get('start', str(start))
+    if not (base or same): raise ModelError(f"{path} started from {start}, which holds other weights by now: give --base, or export it whole")
+    return weights, start, same
 
 def export_model(
     source,                    # Run folder (its best checkpoint is taken), checkpoint, or delta
     out,                       # Folder to write, new
     delta:bool=False,          # Write only what changed (delta.safetensors), not model.pt
     transformers:bool=False,   # Write the layout of Hugging Face transformers too
-    name:str=None,             # Model, if the checkpoint does not say: nano, tiny, small, base_plus, large or a YAML
+    name:str=None,             # Size, if the checkpoint does not say: nano, tiny, small, base_plus or large
+    config:str=None,           # YAML of the model, if it is none of these and the checkpoint does not carry it
     image_size:int=None,       # Pixels, if the checkpoint does not say
     base:str=None,             # Weights that a delta is relative to, or belongs to; empty: where training started
     overwrite:bool=False       # Write over an earlier export
@@ -168,17 +170,21 @@ def export_model(
     path, run = _source(source)
     out = Path(out)
     if not overwrite and out.is_dir() and any(out.iterdir()): raise ModelError(f"{out} is not empty: choose another folder, or overwrite")
-    weights, about = read_checkpoint(path, name, None if delta else base)
-    name, size = _model_and_size(about, weights, name, image_size, path)
+    start = read_start(path, config or name, image_size, None if delta else base)
+    weights, about, name = start.weights, start.about, start.name
+    if not name: raise ModelError(f"{path} does not say which model it is: give --name (tiny, small, base_plus, large, nano) or --config (a YAML)")
+    size = start.image_size or default_size(name)
     sam2 = load_weights(build_sam2(name, size), weights, path)
+    about = about | dict(model=portable(name), image_size=size)
     if transformers: write_transformers(out/'transformers', sam2)      # first: it may be refused
     if delta:
-        start = base or about.get('start')
-        if not start: raise ModelError(f"{path} was trained from random weights: there is no base that a delta could be relative to; give --base, or export it whole")
-        files = [write_delta(out/'delta.safetensors', weights, read_weights(start, name), start, dict(model=name, image_size=size, start=str(start), chosen_on=about.get('chosen_on')))]
+        below, where, same = _base_of(path, about, base, name)
+        said = {k: about[k] for k in ('model', 'image_size', 'start', 'start_hash', 'seed', 'chosen_on', 'prompts') if k in about}
+        if same: said['start'] = str(where)
+        files = [write_delta(out/'delta.safetensors', weights, below, where, said)]
     else: files = write_official(out, weights, name, size)
     files = [f.name for f in files] + ['transformers']*transformers
     cfg = OmegaConf.to_container(OmegaConf.load(run/'config.yaml')) if run else None
     metrics = json.loads((run/'metrics.json').read_text(encoding='utf-8')) if run and (run/'metrics.json').is_file() else None
-    with written_whole(out/'README.md') as p: p.write_text(model_card(dict(about, model=name, image_size=size), cfg, metrics, files), encoding='utf-8')
+    with written_whole(out/'README.md') as p: p.write_text(model_card(about, cfg, metrics, files), encoding='utf-8')
     return out

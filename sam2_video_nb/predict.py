@@ -26,7 +26,7 @@ from .video import FrameSource, VideoWriter, need_av, open_frames
 from .runs import new_run, open_coco
 from .prompts import PromptPolicy, prompt_kinds
 from .weights import weights_hash
-from .model import device_of, in_precision, resolve_model
+from .model import device_of, in_precision, model_label, resolve_model
 from .track import Tracked, Tracker, check_prompts
 from .evaluate import model_of
 
@@ -362,7 +362,7 @@ def predict(
     if prompts is None: source, prompts, names = open_task(cfg)
     else: source = open_frames(cfg.predict.source); check_prompts(prompts, source.size, len(source)); names = {o: 'object' for o in prompts} | (names or {}); _known(names, prompts)
     if model is None:
-        if not cfg.model.checkpoint_path: log.warning(f"{cfg.model.config_path} has random weights: give model.checkpoint_path")
+        if not cfg.model.checkpoint_path: log.warning(f"{model_label(cfg.model.config_path)} has random weights: give model.checkpoint_path")
         model = model_of(cfg, cfg.model.checkpoint_path)
     folder = Path(cfg.predict.output) if cfg.predict.output else new_run(cfg.output_dir)
     os.environ.pop('SAM2_VIDEO_NB_RUN', None)

@@ -132,7 +132,7 @@ def report_html(
     out += [f'<p class="remark">{_e(r)}</p>' for r in m.get('remarks') or ()]
     if m.get('steps') is not None:
         how_far = ending(m) or f"{m['steps']} steps in {m['epochs']} epochs"
-        out.append(f"<p class='quiet'>{_e(how_far)}; {_e(cfg['model']['config_path'])} at {_e(cfg['data']['image_size'])} px; trained: {_e(', '.join(map(str, cfg['model']['trainable_modules'] or [])))}</p>")
+        out.append(f"<p class='quiet'>{_e(how_far)}; {_e(cfg['model']['config_path'] or 'its own YAML')} at {_e(cfg['data']['image_size'])} px; trained: {_e(', '.join(map(str, cfg['model']['trainable_modules'] or [])))}</p>")
     if m.get('after'):
         out += before_and_after(m)
         for key, what in (('per_category', 'category'), ('per_video', 'video')): out += [f'<details {"open" if len(m["after"][key])<=12 else ""}><summary>each {what}, the worst first</summary>', html_table([what, 'objects', 'J&F before', 'after', 'difference'], part_rows(m, key)), '</details>']

@@ -4,12 +4,14 @@
 
 # %% auto #0
 __all__ = ['known_sizes', 'size_of', 'write_weights', 'weights_hash', 'changed', 'write_delta', 'hub_file', 'from_hub',
-           'read_checkpoint', 'which_model', 'read_weights', 'difference', 'load_weights']
+           'read_checkpoint', 'which_model', 'Start', 'read_start', 'read_optimizer', 'run_checkpoint', 'read_weights',
+           'difference', 'load_weights']
 
 # %% ../nbs/06b_weights.ipynb #c002
 import hashlib, json, re
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 import torch
 from torch import Tensor
 from .core import ModelError, written_whole
@@ -26,6 +28,16 @@ def size_of(
     return None if first is None else known_sizes.get((tuple(getattr(first, 'shape', first))[0], len(blocks)))
 
 # %% ../nbs/06b_weights.ipynb #c011
+_plain = (str, int, float, type(None))
+_kinds = dict(model=(str, dict), image_size=int, start=(str, type(None)), start_hash=_plain, seed=_plain, base=str, base_hash=str,
+              chosen_on=(list, type(None)), result=(dict, type(None)), before=(dict, type(None)), prompts=(dict, type(None)))
+
+def _checked(path, about):
+    "What a file says of itself, if that is of the kinds that we write; raises `ModelError`"
+    odd = ['all of it'] if not isinstance(about, dict) else [k for k, t in _kinds.items() if k in about and not isinstance(about[k], t)]
+    if odd: raise ModelError(f"{path}: what it says of itself is not as we write it ({', '.join(odd)})")
+    return about
+
 def _read_torch(path):
     "(weights, about) of a .pt or .ckpt"
     try: d = torch.load(path, map_location='cpu', weights_only=True)
@@ -34,15 +46,17 @@ def _read_torch(path):
     about = d.get('sam2_video_nb', {}) if isinstance(d, dict) else {}
     if isinstance(d, dict): d = d.get('model', d.get('state_dict', d))
     if not isinstance(d, dict) or not d or not all(isinstance(v, Tensor) for v in d.values()): raise ModelError(f"{path}: holds no model weights")
-    return {k.removeprefix('model.').removeprefix('sam2.'): v for k, v in d.items()}, about
+    return {k.removeprefix('model.').removeprefix('sam2.'): v for k, v in d.items()}, _checked(path, about)
 
 def _read_safetensors(path):
     "(weights, about) of a .safetensors file"
     from safetensors import safe_open
     try:
-        with safe_open(path, 'pt') as f: return {k: f.get_tensor(k) for k in f.keys()}, json.loads((f.metadata() or {}).get('sam2_video_nb', '{}'))
+        with safe_open(path, 'pt') as f:
+            weights, about = {k: f.get_tensor(k) for k in f.keys()}, json.loads((f.metadata() or {}).get('sam2_video_nb', '{}'))
     except FileNotFoundError: raise ModelError(f"{path}: no such checkpoint: check the path") from None
     except Exception as e: raise ModelError(f"{path}: not a safetensors file ({str(e).splitlines()[0][:150]})") from None
+    return weights, _checked(path, about)
 
 def write_weights(
     path,          # .safetensors
@@ -109,19 +123,21 @@ def from_hub(path:str, name:str=None)->str:
 def read_checkpoint(
     path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for where it was, then beside the delta), hub or hub:owner/name
     name=None,  # Size, for hub
-    base=None   # Base of a delta, if it is elsewhere
+    base=None,  # Base of a delta, if it is elsewhere
+    seen=()     # Deltas that led here
 )->tuple:       # (SAM 2's parameter names to tensors, what the file says of itself: model, image_size, start, … or nothing)
     "Weights from anywhere; raises `ModelError`"
-    if str(path)=='hub' or str(path).startswith('hub:'): path = from_hub(str(path), name)
+    if str(path)=='hub' or str(path).startswith('hub:'): path = from_hub(str(path), name if isinstance(name, str) else None)
     weights, about = (_read_safetensors if str(path).endswith('.safetensors') else _read_torch)(path)
-    return (_on_base(path, weights, about, name, base), about) if 'base_hash' in about else (weights, about)
+    return (_on_base(path, weights, about, name, base, seen), about) if 'base_hash' in about else (weights, about)
 
-def _on_base(path, delta, about, name, base):
-    "A delta put on its base"
-    tried = [base] if base else [about['base'], Path(path).parent/Path(about['base']).name]
+def _on_base(path, delta, about, name, base, seen):
+    "A delta put on its base, of which only the tensors count"
+    seen, said = (*seen, Path(path).resolve()), about.get('base', '')
+    tried = [base] if base else [said, Path(path).parent/Path(said).name]
     found = next((p for p in tried if str(p).startswith('hub') or Path(p).is_file()), None)
-    if found is None or Path(found)==Path(path): raise ModelError(f"{path} holds only what changed; its base {about['base']} is not there: put that file beside it")
-    weights, _ = read_checkpoint(found, about.get('model', name))
+    if found is None or Path(found).resolve() in seen: raise ModelError(f"{path} holds only what changed; its base {said} is not there: put that file beside it")
+    weights, _ = read_checkpoint(found, about['model'] if isinstance(about.get('model'), str) else name, seen=seen)
     if weights_hash(weights)!=about['base_hash']: raise ModelError(f"{path} was not made from {found}: the base's weights are others")
     return weights | delta
 
@@ -129,10 +145,52 @@ def which_model(
     weights,         # As `read_checkpoint` gives them, or None
     about:dict,      # The same
     name=None,       # Size or YAML that somebody asks for
-    image_size=None  # Input that somebody asks for, pixels
-)->tuple:            # (size or YAML, input); None for what nobody knows
-    "What a checkpoint is: what one says, else what it says itself, else what its tensors show"
-    return name or about.get('model') or size_of(weights or {}), image_size or about.get('image_size')
+    image_size=None, # Input that somebody asks for, pixels
+    where='the checkpoint'  # What to call it in an error
+)->tuple:            # (size, YAML or settings, input); None for what nobody knows
+    "What a checkpoint is: what one says, else what it says itself, else what its tensors show; raises `ModelError`"
+    said = about.get('model')
+    if not name and isinstance(said, str) and said not in known_sizes.values():
+        raise ModelError(f"{where} only names the YAML of its model ({said!r}), and no file is opened because a checkpoint says so: "
+                         "give the YAML yourself as model.config_path (sam2_video_export: --config)")
+    return name or said or size_of(weights or {}), image_size or about.get('image_size')
+
+class Start(NamedTuple):
+    "What somebody starts from or goes on from, read once"
+    weights:dict    # SAM 2's parameter names to tensors; empty: random weights
+    about:dict      # What the file says of itself
+    name:object     # Size, YAML or settings of the model; None: nobody knows
+    image_size:int  # Its input, pixels; None: nobody knows
+    path:str=None   # Where it was read, for errors
+
+def read_start(
+    path=None,       # As for `read_checkpoint`; None: random weights
+    name=None,       # Size or YAML that somebody asks for
+    image_size=None, # Input that somebody asks for, pixels
+    base=None        # Of a delta, if it is elsewhere
+)->Start:
+    "Weights from anywhere with what they are of; raises `ModelError`"
+    weights, about = read_checkpoint(path, name, base) if path else ({}, {})
+    return Start(weights, about, *which_model(weights, about, name, image_size, path), path)
+
+def read_optimizer(
+    path   # .ckpt of a run
+)->dict:   # As `torch.optim` takes it
+    "The optimizer of a checkpoint, to go on with; raises `ModelError`"
+    try: state = torch.load(path, map_location='cpu', weights_only=True, mmap=True)['optimizer_states'][0]
+    except Exception: state = None
+    if not isinstance(state, dict): raise ModelError(f"{path}: holds weights but no optimizer to go on with: give it as model.checkpoint_path")
+    return state
+
+def run_checkpoint(
+    path,                    # Checkpoint, or the folder of a run
+    names=('best', 'last')   # Which of a run: the first that is there
+):                           # Checkpoint
+    "The checkpoint that is meant; raises `ModelError`"
+    if not Path(path).is_dir(): return path
+    found = [p for n in names if (p := Path(path)/'checkpoints'/f'{n}.ckpt').is_file()]
+    if not found: raise ModelError(f"{path}: no checkpoints/{' or '.join(f'{n}.ckpt' for n in names)} in it: give the folder of a run, or a checkpoint")
+    return found[0]
 
 def read_weights(path, name=None, base=None)->dict:
     "The weights alone"

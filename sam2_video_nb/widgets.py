@@ -21,7 +21,7 @@ from .show import colors
 from .film import *
 from .coco import CocoVideo, check
 from .prompts import PromptPolicy, prompt_kinds, prompts_of, seen_prompts
-from .weights import load_weights, read_checkpoint, which_model
+from .weights import load_weights, read_start
 from .model import SAM2VideoModel, build_sam2, device_of
 from .metrics import *
 from .track import track, truth_prompts
@@ -646,12 +646,11 @@ def as_model(
     "A model to track with"
     if isinstance(m, SAM2VideoModel): return m
     if not isinstance(m, (str, Path)): raise ModelError(f"a model is a SAM2VideoModel or the path of a checkpoint, not {type(m).__name__}")
-    weights, about = read_checkpoint(m, name)
-    name, image_size = which_model(weights, about, name, image_size)
-    sam2 = build_sam2(name or 'nano', image_size)
-    load_weights(sam2, weights, m)
+    start = read_start(m, name, image_size)
+    sam2 = build_sam2(start.name, start.image_size)
+    load_weights(sam2, start.weights, m)
     model = SAM2VideoModel(sam2).eval().to(device_of(device))
-    model.prompts, model.seen_prompts = prompts_of(about), seen_prompts(about)
+    model.prompts, model.seen_prompts = prompts_of(start.about), seen_prompts(start.about)
     return model
 
 def unseen(
