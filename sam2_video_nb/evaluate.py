@@ -358,9 +358,9 @@ def _evaluate(cfg, run):
     before = start_of(cfg) if cfg.eval.baseline else None
     if cfg.eval.baseline and not before: log.info("no model before training to compare with (eval.baseline_path names one)")
     if not cfg.model.checkpoint_path: log.warning(f"{model_label(cfg.model.config_path)} has random weights: give model.checkpoint_path")
-    model, m = model_of(cfg, cfg.model.checkpoint_path), dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(coco.path))
-    about = read_checkpoint(cfg.model.checkpoint_path, cfg.model.config_path)[1] if cfg.model.checkpoint_path else {}
-    if same := _same_videos(about.get('chosen_on'), coco, videos): m['chosen'] = dict(videos=same)
+    trained = read_start(cfg.model.checkpoint_path, cfg.model.config_path, cfg.data.image_size)
+    model, m = model_from(trained, cfg), dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(coco.path))
+    if same := _same_videos(trained.about.get('chosen_on'), coco, videos): m['chosen'] = dict(videos=same)
     as_given = cfg                  # the model before training is measured without the thresholds of this one
     if cfg.eval.threshold_search:
         cfg, m['thresholds'] = _search(cfg, model, other, bar)
