@@ -22,7 +22,7 @@ def chromium():
 def browser():
     "A browser that asks nobody for updates"
     with sync_playwright() as p:
-        b = p.chromium.launch(executable_path=chromium(), args=quiet)
+        b = p.chromium.launch(executable_path=chromium(), args=quiet, ignore_default_args=['--hide-scrollbars'])    # a bar that readers see is to be seen here
         try: yield b
         finally: b.close()
 
@@ -302,9 +302,28 @@ def test_ours(tab, folder):
         tab.run_all(f'{name}.ipynb')
         film(tab); tab.page.wait_for_timeout(500); tab.shot(f'ours_{name}')
 
-def visit(b, address, out, name, errors, width=1280, height=900, full=True):
+faint_text = """() => {                      // texts with less than 4.5:1 against what lies behind them, as WCAG counts
+  const rgba = s => [...s.match(/[\\d.]+/g).map(Number), 1].slice(0, 4)
+  const over = (c, under) => [0, 1, 2].map(i => c[i]*c[3] + under[i]*(1-c[3]))
+  const light = c => c.map(v => (v /= 255) <= .04045 ? v/12.92 : ((v+.055)/1.055)**2.4).reduce((sum, v, i) => sum + v*[.2126, .7152, .0722][i], 0)
+  const ground = e => e ? over(rgba(getComputedStyle(e).backgroundColor), ground(e.parentElement)) : [255, 255, 255]
+  const opacity = e => e ? getComputedStyle(e).opacity * opacity(e.parentElement) : 1
+  const found = {}
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue
+    const behind = ground(e), ink = rgba(getComputedStyle(e).color)
+    ink[3] *= opacity(e)
+    const [low, high] = [light(over(ink, behind)), light(behind)].sort((a, b) => a - b), ratio = (high+.05) / (low+.05)
+    if (ratio < 4.5) found[`${e.tagName} ${e.className} ${getComputedStyle(e).color} on ${behind.map(Math.round)}`] = `${ratio.toFixed(2)}:1 "${e.textContent.trim().slice(0, 40)}"`
+  }
+  return Object.entries(found).map(o => o.join(' ')) }"""
+cut_off = """() => [...document.querySelectorAll('pre, div.cell-output-display, main table, .wide')]    // wider than their box, without a bar to scroll by
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1 && e.offsetHeight - e.clientHeight < 6)
+  .map(e => `${e.tagName} ${e.className}, ${e.scrollWidth} px in ${e.clientWidth}: ${e.textContent.trim().slice(0, 40)}`)"""
+
+def visit(b, address, out, name, errors, width=1280, height=900, full=True, scheme='light'):
     "Open a page that may load nothing from elsewhere; what it shows is looked at for what is broken"
-    page, asked = b.new_page(viewport=dict(width=width, height=height)), []
+    page, asked = b.new_page(viewport=dict(width=width, height=height), color_scheme=scheme), []
     page.on('request', lambda r: asked.append(r.url) if not r.url.startswith(('file:', 'data:', 'blob:', 'http://127.0.0.1')) else None)
     page.on('requestfailed', lambda r: errors.append(f'{name}: {r.url[:200]} did not load'))
     page.on('response', lambda r: errors.append(f'{name}: {r.status} for {r.url[:200]}') if r.status>=400 else None)
@@ -316,14 +335,18 @@ def visit(b, address, out, name, errors, width=1280, height=900, full=True):
     wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     errors += [f'{name}: a picture that is not there: {a}' for a in lost]
     if wide > 1: errors.append(f'{name}: {wide} px too wide for a screen of {width}')
+    errors += [f'{name}: cut off: {e}' for e in page.evaluate(cut_off)]
+    errors += [f'{name}: hard to read ({scheme}): {e}' for e in page.evaluate(faint_text)]
+    ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
+    if (max(ground) < 80) != (scheme=='dark'): errors.append(f'{name}: the page is {ground} where {scheme} is asked for')
     page.screenshot(path=str(out/f'{name}.png'), full_page=full and page.evaluate("() => document.documentElement.scrollHeight") < 12000)
     return page
 
 def test_report(b, run, out):
     "The page of a run, as a file"
     errors = []
-    for name, width in (('report', 1100), ('report_phone', 390)):
-        page = visit(b, (run/'report.html').as_uri(), out, name, errors, width)
+    for name, width, scheme in (('report', 1100, 'light'), ('report_dark', 1100, 'dark'), ('report_phone', 390, 'light'), ('report_phone_dark', 390, 'dark')):
+        page = visit(b, (run/'report.html').as_uri(), out, name, errors, width, scheme=scheme)
         assert 'J&F' in page.inner_text('body') and page.locator('img').count() >= 2, 'the report has no figures'
         page.close()
     assert not errors, '\n'.join(errors)
@@ -339,15 +362,37 @@ def served(folder):
     try: yield f'http://127.0.0.1:{server.server_port}'
     finally: server.shutdown()
 
+def test_menu(b, address, out, width):
+    "A finger on the menu's button brings the menu, one on a link in it leads there"
+    context = b.new_context(viewport=dict(width=width, height=844), has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f'{address}/index.html')
+    menu, link = page.locator('#quarto-sidebar'), page.locator('#quarto-sidebar a[href*="clips.html"]')
+    shown = lambda: page.wait_for_timeout(400) or menu.bounding_box()['x'] > -1
+    button = page.locator('.quarto-btn-toggle').first
+    assert not shown(), 'the menu covers the page'
+    button.tap()
+    assert shown(), 'the menu does not open'
+    page.screenshot(path=str(out/f'site_menu_{width}.png'))
+    link.scroll_into_view_if_needed()
+    link.tap()
+    page.wait_for_url('**/clips.html', timeout=5000)
+    assert not shown(), 'the menu is still open on the next page'
+    page.locator('.quarto-btn-toggle').first.tap()
+    page.touchscreen.tap(width-20, 400)
+    assert not shown(), 'a tap beside the menu does not close it'
+    context.close()
+
 def test_site(b, out):
-    "Every page, on a desk and on a phone; search; a slider that needs no kernel"
+    "Every page, on a desk in the light and on a phone in the dark; the menu; search; a slider that needs no kernel"
     docs, errors = root/'_docs', []
     pages = sorted(p.relative_to(docs).as_posix() for p in docs.rglob('*.html') if 'site_libs' not in p.parts)
     assert len(pages) > 30, f'only {len(pages)} pages: build the site first'
     with served(docs) as at:
         for p in pages:
-            for kind, width in (('desk', 1280), ('phone', 390)):
-                visit(b, f'{at}/{p}', out, f"site_{kind}_{p.replace('/', '_').removesuffix('.html')}", errors, width).close()
+            for kind, width, scheme in (('desk', 1280, 'light'), ('phone', 390, 'dark')):
+                visit(b, f'{at}/{p}', out, f"site_{kind}_{p.replace('/', '_').removesuffix('.html')}", errors, width, scheme=scheme).close()
+        for width in (390, 768, 980): test_menu(b, at, out, width)
         page = visit(b, f'{at}/widgets.html', out, 'site_slider', errors)
         s = page.locator('.slides').first; s.scroll_into_view_if_needed()
         look = lambda: s.locator('div[role=img]').evaluate("e => e.style.backgroundPosition")

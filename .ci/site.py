@@ -1,7 +1,7 @@
 """Builds the docs site into _docs/ with pip-only tools (nbdev and smalldocs; Quarto is not needed).
 
     python .ci/site.py            build it
-    python .ci/site.py --check    build it, and exit 1 on a broken link or an address outside the site that a page would load
+    python .ci/site.py --check    build it, and exit 1 on a broken link, an address outside the site that a page would load, or a link inside code
 
 With Quarto installed, plain `nbdev_docs` makes the site too, from the same notebooks and the same _quarto.yml.
 """
@@ -72,6 +72,9 @@ class Stage:
             return self.names.get(o, o) if isinstance(o, str) else o
         q = renamed(q)
         q.pop('metadata-files', None)
+        html = q['format']['html']
+        html['theme']['dark'] = html['theme']['dark'][0]   # smalldocs compiles no Sass; styles.css has the dark colours too
+        html.pop('respect-user-color-scheme')              # it always does
         q['project']['output-dir'] = '../'+cfg['doc_path']
         q['website'].update(title=cfg['title'], description=cfg['description'], **{'repo-url': cfg['git_url']})
         (staged/'_quarto.yml').write_text(yaml.safe_dump(q, sort_keys=False), encoding='utf-8')
@@ -86,15 +89,12 @@ def mathml(page):
         except Exception as e: sys.exit(f'a formula that cannot be drawn: {tex} ({e})')
     return re.sub(r'<span class="(math [^"]*)">(.*?)</span>', one, page, flags=re.S)
 
-extra = """.smalldocs-search{--sd-muted:#6c757d}.sidebar-search .smalldocs-search-results{position:fixed;top:auto;left:auto;margin-top:2.3rem;align-self:flex-start;z-index:1050;background:#fff}#quarto-sidebar{z-index:10}.cell-output-markdown pre.sourceCode{padding:.5em .8em}div.cell-output-display{overflow-x:auto}img{max-width:100%;height:auto}math{font-size:1.05em}
-.slides button{border:1px solid #9998;border-radius:3px;background:transparent}main p,main li{overflow-wrap:break-word}main table{display:block;overflow-x:auto;max-width:100%}"""
-
 def finished():
-    "What smalldocs leaves open: formulas, a few styles, nothing from a CDN"
+    "What smalldocs leaves open: formulas, an icon, nothing from a CDN"
     for p in docs.rglob('*.html'):
         s = mathml(p.read_text(encoding='utf-8'))
         s = re.sub(r'<(?:script|link)\b[^>]*(?:src|href)="https?://[^"]*(?:katex|mathjax)[^"]*"[^>]*>(?:</script>)?', '', s)
-        s = s.replace('</head>', f'<link rel="icon" href="data:,"><style>{extra}</style></head>', 1)
+        s = s.replace('</head>', '<link rel="icon" href="data:,"></head>', 1)
         p.write_text(s, encoding='utf-8')
 
 def loads_from_outside():
@@ -104,6 +104,13 @@ def loads_from_outside():
         for m in re.finditer(r'<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc="(https?:)?//[^"]*"|<link\b(?![^>]*rel="(?:canonical|alternate)")[^>]*\bhref="(https?:)?//[^"]*"|@import\s+url\(["\']?https?:', s): yield p.relative_to(docs).as_posix(), m[0][:160]
     for p in docs.rglob('*.css'):
         for m in re.finditer(r'(?:@import\s+(?:url\()?|url\()["\']?https?://[^"\')]*', p.read_text(encoding='utf-8', errors='replace')): yield p.relative_to(docs).as_posix(), m[0][:160]
+
+def links_in_code():
+    "(page, text) of Markdown links that stand as typed inside code"
+    for p in sorted(docs.rglob('*.html')):
+        for m in re.finditer(r'<pre\b[^>]*>(.*?)</pre>', p.read_text(encoding='utf-8'), re.S):
+            shown = html.unescape(re.sub(r'<[^>]+>', '', m[1]))
+            for link in re.findall(r'\[`[^`\n]+`\]\([^)\n]*\)', shown): yield p.relative_to(docs).as_posix(), link
 
 def undocumented():
     "Public names that have no heading on any page"
@@ -116,7 +123,7 @@ def undocumented():
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    a.add_argument('--check', action='store_true', help="exit 1 on a broken link, an address outside, or a public name without a page")
+    a.add_argument('--check', action='store_true', help="exit 1 on a broken link, an address outside, a Markdown link inside code, or a public name without a page")
     a = a.parse_args()
     shutil.rmtree(docs, ignore_errors=True)
     Stage(processed())
@@ -126,10 +133,11 @@ def main():
     print(f"{len(list(docs.rglob('*.html')))} pages in {docs.relative_to(root)}/")
     if not a.check: return
     broken = subprocess.run([*smalldocs, 'check', str(staged)], capture_output=True, text=True)
-    outside, bare = list(loads_from_outside()), list(undocumented())
+    outside, raw, bare = list(loads_from_outside()), list(links_in_code()), list(undocumented())
     if broken.returncode: print(broken.stdout[-3000:], broken.stderr[-1000:])
     for o in outside: print('from outside:', *o)
+    for o in raw: print('a link as typed, in code:', *o)
     for o in bare: print('no page:', o)
-    sys.exit(bool(broken.returncode or outside or bare))
+    sys.exit(bool(broken.returncode or outside or raw or bare))
 
 if __name__=='__main__': main()
