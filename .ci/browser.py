@@ -4,9 +4,11 @@
 
 Screenshots go to FOLDER (default .ci/screenshots, which git ignores). Exit code 1 if anything is not as it must be.
 """
-import argparse, contextlib, json, os, re, shutil, socket, subprocess, sys, tempfile, time, traceback, urllib.request
+import argparse, contextlib, io, json, os, re, shutil, socket, subprocess, sys, tempfile, time, traceback, urllib.request
 from pathlib import Path
 import nbformat
+import numpy as np
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 root = Path(__file__).resolve().parent.parent
@@ -27,10 +29,13 @@ def browser():
         finally: b.close()
 
 @contextlib.contextmanager
-def jupyter(folder, threads=1):
+def jupyter(folder, threads=1, theme='JupyterLab Light'):
     "A Jupyter server of its own settings, on a free port; gives its address"
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     own = Path(tempfile.mkdtemp())
+    chosen = own/'JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings'
+    chosen.parent.mkdir(parents=True)
+    chosen.write_text(json.dumps(dict(theme=theme)))
     env = os.environ | {k: str(own/k) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR')} | dict(OMP_NUM_THREADS=str(threads), PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     cmd = [sys.executable, '-m', 'jupyterlab', '--allow-root', '--no-browser', '--ip=127.0.0.1', f'--port={port}', "--IdentityProvider.token=", '--ServerApp.disable_check_xsrf=True', '--LabApp.extension_manager=readonly', '--LabApp.news_url=None', f'--ServerApp.root_dir={folder}']
     with open(own/'log', 'w') as log: server = subprocess.Popen(cmd, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
@@ -302,15 +307,15 @@ def test_ours(tab, folder):
         tab.run_all(f'{name}.ipynb')
         film(tab); tab.page.wait_for_timeout(500); tab.shot(f'ours_{name}')
 
-faint_text = """() => {                      // texts with less than 4.5:1 against what lies behind them, as WCAG counts
+faint_text = """root => {                    // texts with less than 4.5:1 against what lies behind them, as WCAG counts
   const rgba = s => [...s.match(/[\\d.]+/g).map(Number), 1].slice(0, 4)
   const over = (c, under) => [0, 1, 2].map(i => c[i]*c[3] + under[i]*(1-c[3]))
   const light = c => c.map(v => (v /= 255) <= .04045 ? v/12.92 : ((v+.055)/1.055)**2.4).reduce((sum, v, i) => sum + v*[.2126, .7152, .0722][i], 0)
   const ground = e => e ? over(rgba(getComputedStyle(e).backgroundColor), ground(e.parentElement)) : [255, 255, 255]
   const opacity = e => e ? getComputedStyle(e).opacity * opacity(e.parentElement) : 1
   const found = {}
-  for (const e of document.querySelectorAll('body *')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue
+  for (const e of document.querySelectorAll(root + ' *')) {
+    if (e.closest(':disabled, [aria-disabled=true]') || ![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue
     const behind = ground(e), ink = rgba(getComputedStyle(e).color)
     ink[3] *= opacity(e)
     const [low, high] = [light(over(ink, behind)), light(behind)].sort((a, b) => a - b), ratio = (high+.05) / (low+.05)
@@ -320,6 +325,47 @@ faint_text = """() => {                      // texts with less than 4.5:1 again
 cut_off = """() => [...document.querySelectorAll('pre, div.cell-output-display, main table, .wide')]    // wider than their box, without a bar to scroll by
   .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1 && e.offsetHeight - e.clientHeight < 6)
   .map(e => `${e.tagName} ${e.className}, ${e.scrollWidth} px in ${e.clientWidth}: ${e.textContent.trim().slice(0, 40)}`)"""
+
+figure_cells = ["""import numpy as np, tempfile
+from IPython.display import HTML
+from sam2_video_nb.show import *
+from sam2_video_nb.synth import write_synth
+from sam2_video_nb.widgets import browse
+step = np.arange(60)
+curves({'loss': (step, np.exp(-step/30)), 'J&F': dict(before=(step, step/90), after=(step, step/70))})""",
+"""train, val = write_synth('data', videos=4, frames=12, size=128)
+HTML(browse(train)._repr_mimebundle_()[0]['text/html'])"""]
+
+def test_themes(b, front, out):
+    "Panels, still pictures and curves follow JupyterLab's theme, whatever the system's is; all texts can be read"
+    errors, grounds = [], {}
+    for theme, system in (('Light', 'dark'), ('Dark', 'light')):
+        for name, cells in dict(figures=figure_cells, browse=browse_cells, compare=compare_cells, annotate=annotate_cells, live=live_cells).items():
+            folder = Path(tempfile.mkdtemp())
+            with jupyter(folder, theme=f'JupyterLab {theme}') as at:
+                notebook(folder/f'{name}.ipynb', cells)
+                tab = Tab(b, at, front, out, errors)
+                page = tab.page
+                page.emulate_media(color_scheme=system)
+                tab.run_all(f'{name}.ipynb')
+                if name in ('browse', 'compare', 'annotate'): film(tab)
+                if name=='live': tab.until("() => document.querySelector('.widget-image.themed')?.naturalWidth > 100", 'curves', 60)
+                assert page.evaluate("() => document.body.dataset.jpThemeLight") == str(theme=='Light').lower(), f'the theme is not {theme}'
+                page.wait_for_timeout(500)
+                for kind, width in (('desk', 1280), ('phone', 390)):
+                    page.set_viewport_size(dict(width=width, height=1500))
+                    page.wait_for_timeout(500)
+                    tab.shot(f'{theme.lower()}_{name}_{kind}')
+                errors += [f'{name}: hard to read ({theme}): {e}' for e in page.evaluate(faint_text, '.jp-OutputArea-output')]
+                if name in ('figures', 'live'):
+                    page.set_viewport_size(dict(width=1280, height=1500))
+                    picture = page.locator('.jp-OutputArea-output img.themed, .widget-image.themed').first.screenshot()
+                    grounds[theme, name] = np.asarray(Image.open(io.BytesIO(picture)).convert('L')).mean()
+                if name=='live': page.get_by_role('button', name='stop', exact=True).click(); tab.until("() => /finished/.test(document.querySelector('[role=status] table').textContent)", 'finished', 90)
+                page.close()
+    for (theme, name), light in grounds.items():
+        if (light > 128) != (theme=='Light'): errors.append(f'{name}: curves of brightness {light:.0f} in the {theme} theme')
+    assert len(grounds)==4 and not errors, '\n'.join(errors[:30])
 
 def visit(b, address, out, name, errors, width=1280, height=900, full=True, scheme='light'):
     "Open a page that may load nothing from elsewhere; what it shows is looked at for what is broken"
@@ -336,7 +382,7 @@ def visit(b, address, out, name, errors, width=1280, height=900, full=True, sche
     errors += [f'{name}: a picture that is not there: {a}' for a in lost]
     if wide > 1: errors.append(f'{name}: {wide} px too wide for a screen of {width}')
     errors += [f'{name}: cut off: {e}' for e in page.evaluate(cut_off)]
-    errors += [f'{name}: hard to read ({scheme}): {e}' for e in page.evaluate(faint_text)]
+    errors += [f'{name}: hard to read ({scheme}): {e}' for e in page.evaluate(faint_text, 'body')]
     ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
     if (max(ground) < 80) != (scheme=='dark'): errors.append(f'{name}: the page is {ground} where {scheme} is asked for')
     page.screenshot(path=str(out/f'{name}.png'), full_page=full and page.evaluate("() => document.documentElement.scrollHeight") < 12000)
@@ -411,7 +457,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('--out', type=Path, default=root/'.ci'/'screenshots', help="folder for screenshots")
     p.add_argument('--front', choices=['lab', 'notebook'], action='append', help="front end; both if not given")
-    p.add_argument('--only', action='append', help="browse, compare, annotate, live, ours, report or site")
+    p.add_argument('--only', action='append', help="browse, compare, annotate, live, ours, themes, report or site")
     a = p.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     bad, run = 0, None
@@ -436,6 +482,7 @@ def main():
                         except Exception: tab.shot(f'{name}_failed'); raise
                         finally: tab.page.close()
                 run = go(f'{front}: {name}', one) or run
+            if wanted('themes'): go(f'{front}: themes', test_themes, b, front, a.out)
         if wanted('report') and run: go('report', test_report, b, run, a.out)
         if wanted('site'): go('site', test_site, b, a.out)
     sys.exit(bool(bad))

@@ -179,7 +179,7 @@ class Annotator(W.VBox):
             ('Box', 'a box, by numbers', lambda: self.heard('box', n['t'].value, n['x'].value, n['y'].value, n['x1'].value, n['y1'].value)),
             ('Confirm frame', 'the masks of this frame are right', lambda: self.confirm([n['t'].value])))}
         b = self.buttons
-        by_numbers = W.Accordion([W.HBox([*n.values(), b['Click +'], b['Click −'], b['Box'], b['Confirm frame']], layout=W.Layout(flex_flow='row wrap'))], titles=('by numbers, in pixels of the video',), selected_index=None)
+        by_numbers = W.Accordion([W.HBox([*n.values(), b['Click +'], b['Click −'], b['Box'], b['Confirm frame']], layout=W.Layout(flex_flow='row wrap'))], titles=('by numbers, in pixels of the video',), selected_index=None).add_class('film-more')
         rows = [W.HBox(row, layout=W.Layout(flex_flow='row wrap')) for row in ([self.which, self.name, b['Add object'], b['Remove'], b['Undo']], [b['Track'], b['Stop'], self.both, self.bar], [b['Confirm all'], self.out, b['Save'], b['Save draft'], b['Discard draft']])]
         super().__init__([rows[0], self.canvas, *rows[1:], by_numbers])
         self._list()

@@ -7,15 +7,14 @@ __all__ = ['states', 'span', 'story', 'results', 'newest_gif', 'live_curves', 's
            'train']
 
 # %% ../nbs/12c_live.ipynb #6be8a406
-import html, io, os, subprocess, sys, threading, time
+import html, os, subprocess, sys, threading, time
 from pathlib import Path
 import ipywidgets as W
 from omegaconf import OmegaConf
 from fastcore.basics import patch
 from .config import *
 from .core import *
-from .show import curves
-from .film import data_uri
+from .show import curves, data_uri, figure_svg, theme_css
 from .runs import new_run
 from .status import *
 from .evaluate import ending, verdict
@@ -63,19 +62,20 @@ def newest_gif(run):
     "The GIF that was written last, or None"
     return max((Path(run)/'gifs').glob('*.gif'), key=lambda p: p.stat().st_mtime, default=None)
 
-def live_curves(run)->bytes:   # PNG; empty where nothing was measured yet
+def live_curves(run)->bytes:   # SVG; empty where nothing was measured yet
     "Loss, J&F and learning rate so far"
     m = read_metrics(Path(run)/'metrics.csv')
     series = shown_curves(m)
-    if not series: return b''
-    b = io.BytesIO()
-    curves(series).savefig(b, format='png', dpi=80)
-    return b.getvalue()
+    return figure_svg(curves(series)) if series else b''
+
+_alarm = 'font-weight:bold;color:#b34700;color:light-dark(#b34700,#ff9a57)'     # on light, on dark; older browsers know only the first
 
 def status_html(run)->str:
     "The story as a table"
-    def row(k, v): return f'<tr><td style="padding-right:1em;opacity:.7">{html.escape(k)}</td><td{" style=color:#d55e00;font-weight:bold" if k=="error" else ""}>{html.escape(str(v))}</td></tr>'
-    return f'<div role="status" style="font:13px sans-serif;line-height:1.5"><b>{html.escape(Path(run).name)}</b><table>' + ''.join(row(k, v) for k, v in story(run).items()) + '</table></div>'
+    def row(k, v):
+        style = f' style="{_alarm}"' if k=='error' else ''
+        return f'<tr><td style="padding-right:1em;opacity:.7">{html.escape(k)}</td><td{style}>{html.escape(str(v))}</td></tr>'
+    return f'<style>{theme_css}</style><div role="status" class="themed" style="font:13px sans-serif;line-height:1.5"><b>{html.escape(Path(run).name)}</b><table>' + ''.join(row(k, v) for k, v in story(run).items()) + '</table></div>'
 
 # %% ../nbs/12c_live.ipynb #3541a395
 class Watch(W.VBox):
@@ -91,7 +91,8 @@ class Watch(W.VBox):
         for k, b in self.buttons.items(): b.on_click(lambda _, k=k: self.ask(k))
         self.bar, self.text, self.note = W.FloatProgress(value=0, min=0, max=1, layout=W.Layout(width='240px')), W.HTML(), W.HTML()
         self.pulse = Living(go_on=f"A training goes on without it: watch('{self.folder}') opens its panel again.")
-        self.curves, self.gif = W.Image(format='png', layout=W.Layout(max_width='100%')), W.Image(format='gif', layout=W.Layout(max_width='100%'))
+        self.curves = W.Image(format='svg+xml', layout=W.Layout(max_width='100%')).add_class('themed')
+        self.gif = W.Image(format='gif', layout=W.Layout(max_width='100%'))
         super().__init__([self.pulse, self.text, W.HBox([*self.buttons.values(), self.bar], layout=W.Layout(flex_flow='row wrap')), self.note, self.curves, self.gif])
         self.look()
         self.thread = threading.Thread(target=self._follow, daemon=True)
@@ -101,7 +102,7 @@ class Watch(W.VBox):
     def _repr_mimebundle_(self, **kw): return dict(super()._repr_mimebundle_(**kw), **{'text/html': self.still(), 'text/plain': f'Watch({self.folder.name}: {story(self.folder)["state"]})'})
     def still(self):
         "The panel without a kernel"
-        pics = ''.join(f'<img alt="{alt}" style="max-width:100%;display:block" src="{data_uri(w.value, f"image/{w.format}")}">' for w, alt in ((self.curves, 'curves'), (self.gif, 'newest GIF')) if w.value)
+        pics = ''.join(f'<img class="themed" alt="{alt}" style="max-width:100%;display:block" src="{data_uri(w.value, f"image/{w.format}")}">' for w, alt in ((self.curves, 'curves'), (self.gif, 'newest GIF')) if w.value)
         return self.text.value + pics
 
     def close(self):

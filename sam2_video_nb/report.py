@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from . import __version__
 from .config import *
 from .core import *
-from .film import data_uri
+from .show import data_uri
 from .status import read_status
 from .evaluate import chosen_remark, difference, ending, verdict
 
@@ -82,10 +82,26 @@ def _get(d, key):
     return d
 
 # %% ../nbs/10f_report.ipynb #c011
-_style = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ddd}
-table{border-collapse:collapse;font-size:.9rem}th,td{padding:.15rem .7rem .15rem 0;text-align:left;vertical-align:top;border-bottom:1px solid #eee;overflow-wrap:anywhere}.wide{overflow-x:auto}.remark{border-left:3px solid #a63f00;padding-left:.7rem}.up{color:#00744f}.down{color:#a63f00}
-img{max-width:100%;height:auto;display:block;margin:.4rem 0}.verdict{font-size:1.1rem;font-weight:600}figure{margin:0 0 1rem}figcaption,.quiet{color:#666;font-size:.85rem}summary{cursor:pointer}pre{overflow-x:auto;font-size:.8rem}"""
-_kinds = {'.png': 'image/png', '.gif': 'image/gif', '.jpg': 'image/jpeg'}
+_style = """
+:root{color-scheme:light dark;--ink:#222;--ground:#fff;--line:#ddd;--quiet:#5c5c5c;--up:#00694a;--down:#a63f00}
+@media (prefers-color-scheme:dark){:root{--ink:#dcdfe2;--ground:#181a1b;--line:#41474b;--quiet:#a6adb4;--up:#4cc79b;--down:#ff9a57}}
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:var(--ink);background:var(--ground)}
+h1{font-size:1.5rem}
+h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid var(--line)}
+table{border-collapse:collapse;font-size:.9rem}
+th,td{padding:.15rem .7rem .15rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+.wide{overflow-x:auto}
+.up{color:var(--up)}
+.down{color:var(--down)}
+img{max-width:100%;height:auto;display:block;margin:.4rem 0}
+figure{margin:0 0 1rem}
+figcaption,.quiet{color:var(--quiet);font-size:.85rem}
+.verdict{font-size:1.1rem;font-weight:600}
+.remark{border-left:3px solid var(--down);padding-left:.7rem}
+summary{cursor:pointer}
+pre{overflow-x:auto;font-size:.8rem}
+"""
+_kinds = {'.svg': 'image/svg+xml', '.png': 'image/png', '.gif': 'image/gif', '.jpg': 'image/jpeg'}
 
 def _json(path, empty):
     try: return json.loads(path.read_text(encoding='utf-8'))
@@ -93,7 +109,7 @@ def _json(path, empty):
     except ValueError as e: raise DataError(f"{path}: not valid JSON ({e}): was the run cut off while writing it? Take the file away") from None
 
 def picture(
-    path,         # PNG, GIF or JPEG
+    path,         # SVG, PNG, GIF or JPEG
     caption=''    # Below it, and for those who cannot see it
 )->str:           # HTML; empty where there is no file
     "A picture inside the page"
@@ -136,7 +152,7 @@ def report_html(
     if m.get('after'):
         out += before_and_after(m)
         for key, what in (('per_category', 'category'), ('per_video', 'video')): out += [f'<details {"open" if len(m["after"][key])<=12 else ""}><summary>each {what}, the worst first</summary>', html_table([what, 'objects', 'J&F before', 'after', 'difference'], part_rows(m, key)), '</details>']
-    curves = picture(run/'curves.png', 'curves')
+    curves = picture(run/'curves.svg', 'curves') or picture(run/'curves.png', 'curves')
     if curves: out += ['<h2>Curves</h2>', curves]
     if gifs := _gif_figures(run): out += ['<h2>Videos</h2>', '<p class="quiet">Frame, truth, prediction, error (blue: missed, orange: too much, purple: the wrong object).</p>', gifs]
     if d := {k: v for k, v in (m['data'].items() if isinstance(m.get('data'), dict) else ()) if v}: out += ['<h2>Data</h2>', html_table(['', 'file', 'videos', 'frames', 'objects', 'categories'], [[k, Path(v['path']).name, v['videos'], v['frames'], v['objects'], ', '.join(map(str, v['categories']))] for k, v in d.items()])]

@@ -22,7 +22,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMon
 from torch.utils.data import DataLoader
 from .config import *
 from .core import *
-from .show import clip_frames, curves, save_gif
+from .show import clip_frames, curves, figure_svg, save_gif
 from .coco import CocoVideo
 from .runs import counts, datasets, logging_to, new_run, test_videos, video_prints
 from .status import Status, asked, memory_used, read_metrics, shown_curves
@@ -474,7 +474,9 @@ def write_results(
         with written_whole(run/'metrics.json') as p: p.write_text(json.dumps(plain(metrics), indent=1), encoding='utf-8')
     series = shown_curves(read_metrics(run/'metrics.csv'))
     if series:
-        with written_whole(run/'curves.png') as p: curves(series).savefig(p, dpi=110)
+        fig = curves(series)
+        with written_whole(run/'curves.svg') as p: p.write_bytes(figure_svg(fig))     # for the report, light or dark
+        with written_whole(run/'curves.png') as p: fig.savefig(p, dpi=110)
 
 # %% ../nbs/11_trainer.ipynb #c039
 class KeepOnStop(Callback):

@@ -17,7 +17,7 @@ from IPython.display import display, update_display
 from fastcore.basics import patch
 from .config import *
 from .core import *
-from .show import colors
+from .show import colors, theme_css
 from .film import *
 from .coco import CocoVideo, check
 from .prompts import PromptPolicy, prompt_kinds, prompts_of, seen_prompts
@@ -157,7 +157,8 @@ function paintTimeline(canvas, a, t, off) {
   for (const i of a.done || []) g.fillRect(i*w, rows*rowH+1, Math.max(w-.5, .5), 3)        // frames that are confirmed
   const y0 = rows*rowH + done + 14, ink = getComputedStyle(canvas).color
   curves.forEach(([name, vs], k) => {
-    g.strokeStyle = g.fillStyle = curveCols[k % 4]; g.lineWidth = 1.6; g.font = '12px sans-serif'; g.fillText(name, 4 + k*130, y0-3); g.beginPath()
+    g.font = '12px sans-serif'; g.fillStyle = ink; g.fillText(name, 18 + k*130, y0-3)       // words in the text's colour: the line's is too faint for them
+    g.strokeStyle = g.fillStyle = curveCols[k % 4]; g.lineWidth = 1.6; g.fillRect(4 + k*130, y0-8, 10, 3); g.beginPath()
     let on = false
     vs.forEach((v, i) => { if (v === null) { on = false; return } const x = (i+.5)*w, y = y0 + (1-v)*(curveH-4) + 2; on ? g.lineTo(x, y) : g.moveTo(x, y); on = true; if (n < 40) g.fillRect(x-1.5, y-1.5, 3, 3) })
     g.stroke()
@@ -391,8 +392,9 @@ _css = """
 .film button{cursor:pointer}.film .chip,.film .key{display:inline-flex;align-items:center;gap:4px;border:1px solid #9996;border-radius:9px;padding:1px 7px;background:transparent;color:inherit;font:inherit}.film .key{border:0;padding:0}
 .film .chip[aria-pressed=false]{opacity:.4;text-decoration:line-through}.film i{width:10px;height:10px;border-radius:5px;display:inline-block}
 .film kbd{font:10px sans-serif;opacity:.6;border:1px solid #9996;border-radius:3px;padding:0 3px}.film .problems button{display:block;text-align:left;border:0;background:transparent;color:inherit;font:12px sans-serif;padding:2px 0;text-decoration:underline dotted}.film .problems{max-height:130px;overflow:auto}
-.film .said{min-height:1.2em;font-size:12px}.film .said.error{color:#d55e00;font-weight:bold}
-"""
+.film .said{min-height:1.2em;font-size:12px}.film .said.error{color:#b34700;color:light-dark(#b34700,#ff9a57);font-weight:bold}
+.film-more .jupyter-widget-Collapse-header{color:var(--jp-ui-font-color1)}
+""" + theme_css.replace('.themed', '.film')      # selects, sliders and buttons as dark as the notebook
 
 # %% ../nbs/12_widgets.ipynb #bb7cf53b
 _view_type = 'application/vnd.jupyter.widget-view+json'
