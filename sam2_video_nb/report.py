@@ -90,6 +90,7 @@ h1{font-size:1.5rem}
 h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid var(--line)}
 table{border-collapse:collapse;font-size:.9rem}
 th,td{padding:.15rem .7rem .15rem 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th{overflow-wrap:normal}
 .wide{overflow-x:auto}
 .up{color:var(--up)}
 .down{color:var(--down)}
