@@ -362,7 +362,9 @@ def test_themes(b, front, out):
                 page.set_viewport_size(dict(width=1280, height=1500))
                 picture = page.locator('.jp-OutputArea-output img.themed, .widget-image.themed').first.screenshot()
                 grounds[name] = np.asarray(Image.open(io.BytesIO(picture)).convert('L')).mean()
-            if name=='live': page.get_by_role('button', name='stop', exact=True).click(); tab.until("() => /finished/.test(document.querySelector('[role=status] table').textContent)", 'finished', 90)
+            if name=='live':
+                page.get_by_role('button', name='stop', exact=True).click()
+                tab.until("() => /finished/.test(document.querySelector('[role=status] table').textContent)", 'finished', 90)
             page.close()
     for name, light in grounds.items():
         if (light > 128) != (theme=='Light'): errors.append(f'{name}: curves of brightness {light:.0f} in the {theme} theme')
