@@ -61,6 +61,11 @@ def confirmed(self:Annotation)->set:
     now = {o for o, g in self.targets.items() if g.prompts}
     return {t for t, objs in self.signed.items() if now <= objs}
 
+@patch(as_prop=True)
+def partly(self:Annotation)->set:
+    "Frames that were confirmed for some of the objects only"
+    return set(self.signed)-self.confirmed
+
 @patch
 def _unsign(self:Annotation, o, t):
     "An object's mask is not what was confirmed"
@@ -264,12 +269,18 @@ def _files(self:Annotation, root):
     return out
 
 @patch
+def _confirmed_masks(self:Annotation)->dict:   # Frame → object → RLE
+    "The masks that were confirmed and have a pixel"
+    masks = {t: {o: self.mask(o, t) for o in sorted(objs)} for t, objs in self.signed.items()}
+    return {t: {o: rle_encode(m) for o, m in found.items() if m.any()} for t, found in masks.items()}
+
+@patch
 def save(self:Annotation,
     path   # JSON; other videos in it stay
 )->Path:
     "Write what is confirmed as COCO-video JSON"
     path = Path(path)
-    if not self.confirmed: raise DataError(f"{path}: no frame is confirmed: look at the masks and confirm the frames where they are right")
+    if not self.signed: raise DataError(f"{path}: no frame is confirmed: look at the masks and confirm the frames where they are right")
     old = read_json(path) if path.is_file() else {}
     if old: CocoVideo(path)                                      # not a dataset: an error, and nothing is overwritten
     (H, W), mine = self.size, {str(i['id']) for i in old.get('images', ()) if str(i['video_id'])==self.vid}
@@ -279,12 +290,17 @@ def save(self:Annotation,
     def fresh(ids): return max([i for i in ids if isinstance(i, int)], default=0)+1
     for g in self.targets.values(): cats.setdefault(g.name, fresh(cats.values()))
     first, n = fresh(i['id'] for i in images), fresh(a['id'] for a in anns)
+    rles = self._confirmed_masks()
+    there = {o for masks in rles.values() for o in masks}          # objects that the file will know
     for t, name in enumerate(self._files(path.parent)):
-        images.append(dict(id=first+t, file_name=name, video_id=self.vid, order_in_video=t, height=H, width=W, is_annotated=t in self.confirmed))
-        for o, g in self.targets.items() if t in self.confirmed else ():
-            m = self.mask(o, t)
-            if m.any(): anns.append(dict(id=n, image_id=first+t, category_id=cats[g.name], track_id=o, iscrowd=0, segmentation=rle_encode(m))); n += 1
-    self.before = self.confirmed
+        looked = sorted(there & self.signed.get(t, set()))
+        some = dict(annotated_tracks=looked) if t in self.signed and set(looked) < there else {}
+        where = dict(id=first+t, file_name=name, video_id=self.vid, order_in_video=t, height=H, width=W)
+        images.append(dict(**where, is_annotated=t in self.signed, **some))
+        for o, rle in rles.get(t, {}).items():
+            anns.append(dict(id=n, image_id=first+t, category_id=cats[self.targets[o].name], track_id=o, iscrowd=0, segmentation=rle))
+            n += 1
+    self.before = set(self.signed)
     return write_coco(path, images, anns, [dict(id=i, name=c) for c, i in cats.items()], **{k: v for k, v in old.items() if k not in ('images', 'annotations', 'categories')})
 
 @patch
@@ -301,13 +317,17 @@ def load(self:Annotation,
     ids = {n: (o if isinstance(o, int) else n+1) for n, (o, _) in enumerate(coco.objs[vid])}
     if len(set(ids.values()))<len(ids): ids = {n: n+1 for n in ids}
     for n, (_, c) in enumerate(coco.objs[vid]): self.targets[ids[n]] = Target(coco.cats[c])
-    saved = {t: {o: rle_encode(m) for o, m in zip(ids.values(), coco.masks(vid, t))} for t, f in enumerate(coco.frames[vid]) if f.annotated}
+    looked, saved = coco.state(vid)!=UNLABELLED, {}
+    for t, f in enumerate(coco.frames[vid]):
+        if f.annotated: saved[t] = {ids[n]: rle_encode(m) for n, m in enumerate(coco.masks(vid, t)) if looked[t,n]}
     for o, g in self.targets.items():
-        t, m = next(((t, m) for t, masks in saved.items() if (m := rle_decode(masks[o])).any()), (None, None))
+        own = {t: masks[o] for t, masks in saved.items() if o in masks}
+        t, m = next(((t, m) for t, rle in own.items() if (m := rle_decode(rle)).any()), (None, None))
         if t is not None: self._prompt(o, t, mask_prompt(m))
-        g.saved = {t: masks[o] for t, masks in saved.items()}
-        if len(g.saved)==len(self): g.todo = g.back = None
-    self.past, self.before, self.signed = [], set(saved), {t: set(ids.values()) for t in saved}
+        g.saved = own
+        if len(own)==len(self): g.todo = g.back = None
+    self.signed = {t: set(masks) for t, masks in saved.items() if masks}
+    self.past, self.before = [], set(self.signed)
     return True
 
 # %% ../nbs/10e_annotate.ipynb #c978b9bd

@@ -266,12 +266,16 @@ def confirm(self:Annotator, ts=None):
 @patch
 def save(self:Annotator):
     "Write what is confirmed"
-    lost = len(self.ann.before-self.ann.confirmed)
+    lost = len(self.ann.before-set(self.ann.signed))
     path = self.ann.save(self.out.value)
     if self._unconfirmed(): self.draft.touch()
     else: self.draft.discard()
     renew_face(self, self.canvas)
-    self.say(f"{path}: {len(self.ann.confirmed)} annotated frames of {self.ann.vid}; the other {len(self.ann)-len(self.ann.confirmed)} are written as not annotated" + (f", {lost} of which were before: confirm them if their masks are right, and save again" if lost else ''))
+    n, part = len(self.ann.signed), len(self.ann.partly)
+    self.say(f"{path}: {n} annotated frames of {self.ann.vid}"
+             + (f", {part} of them for some of the objects only: confirm them again to add the others" if part else '')
+             + f"; the other {len(self.ann)-n} are written as not annotated"
+             + (f", {lost} of which were before: confirm them if their masks are right, and save again" if lost else ''))
 @patch
 def _unconfirmed(self:Annotator)->set:
     "Frames with masks that are in the draft alone"
@@ -298,7 +302,6 @@ def discard_draft(self:Annotator):
     self._anew()
     self.draft.discard()
     self.say(f'the draft is gone; {self._begin()}')
-
 
 # %% ../nbs/12b_annotator.ipynb #228ffbc5
 @patch(as_prop=True)

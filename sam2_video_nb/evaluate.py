@@ -22,7 +22,7 @@ from .config import *
 from .core import *
 from .show import bars, clip_frames, curves, save_gif
 from .coco import CocoVideo
-from .runs import datasets, logging_to, new_run, test_videos, video_prints
+from .runs import datasets, logging_to, new_run, scorable, test_videos, video_prints
 from .prompts import PromptPolicy, noisy
 from .weights import Start, load_weights, read_start, weights_hash
 from .model import SAM2VideoModel, build_sam2, device_of, in_precision, model_label, resolve_model
@@ -346,6 +346,9 @@ def _splits(cfg):
     coco, other, there = _both_splits(cfg)
     videos = coco.videos[:cfg.eval.max_videos]
     if not any((coco.state(v)==VISIBLE).any() for v in videos): raise DataError(f"{coco.path}: no object is visible on any frame of {len(videos)} videos: nothing can be measured")
+    if not scorable(coco, videos):
+        raise DataError(f"{coco.path}: no object of {len(videos)} videos is labelled on a frame after the one that it is prompted on: "
+            "nothing can be measured")
     return coco, videos, other, there
 
 def _same_videos(prints, coco, videos):

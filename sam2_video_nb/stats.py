@@ -21,20 +21,25 @@ def _video_stats(coco, vid, out, lags):
     "Add a video to the counts"
     frames, areas = coco.frames[vid], coco.areas(vid)
     at = [t for t, f in enumerate(frames) if f.annotated]
-    labelled = areas[at]
+    labelled, known = areas[at], areas[at]!=UNLABELLED
+    out['partly'] += (known.any(1) & ~known.all(1)).sum().item()
     out['frames'] += len(frames); out['annotated'] += len(at); out['objects'] += len(coco.objs[vid]); out['lengths'].append(len(frames))
-    out['spacing'] += np.diff(at).tolist()
+    columns = {tuple(c) for c in known.T.tolist()} or {(True,)*len(at)}        # objects that were looked at on the same frames
+    for c in sorted(columns): out['spacing'] += np.diff([t for t, k in zip(at, c) if k]).tolist()
     out['objects_per_frame'].update((labelled>0).sum(1).tolist())
     rles = [coco._rles(vid, t) for t in at]
     for i, t in enumerate(at):
         h, w = coco.frame_size(vid, t)
         for n, r in rles[i].items():
-            if n < 0 or not labelled[i,n]: continue
+            if n < 0 or labelled[i,n] <= 0: continue
             _, _, bw, bh = rle_api.toBbox(r)
             out['sizes'].append(labelled[i,n].item()/(h*w)); out['sides'].append(min(bw/w, bh/h))
+            own = known[:,n].nonzero().flatten().tolist()                      # labels of this object
             for lag in lags:
-                if i+lag < len(at) and labelled[i+lag,n]>0: out['overlap'][lag].append(float(rle_api.iou([r], [rles[i+lag][n]], [0])[0,0]))
+                k = own.index(i)+lag
+                if k < len(own) and labelled[own[k],n]>0: out['overlap'][lag].append(float(rle_api.iou([r], [rles[own[k]][n]], [0])[0,0]))
     for (_, cat), a in zip(coco.objs[vid], labelled.T):
+        a = a[a!=UNLABELLED]
         runs = [(seen, len(list(g))) for seen, g in groupby((a>0).tolist())]
         out['visible_runs'] += [k for seen, k in runs if seen]
         out['gaps'] += [k for (seen, k), before, after in zip(runs[1:], runs, runs[2:]) if not seen]
@@ -49,7 +54,7 @@ def stats(
     lags=(1, 2, 4, 8)  # Labelled frames between which overlap is measured
 )->dict:               # Counts; lists where a distribution matters
     "Videos, frames, objects; their sizes, motion, how long they are seen and away"
-    out = dict(videos=len(coco), frames=0, annotated=0, objects=0, lengths=[], spacing=[], objects_per_frame=Counter(), sizes=[], sides=[], overlap={k: [] for k in lags}, visible_runs=[], gaps=[],
+    out = dict(videos=len(coco), frames=0, annotated=0, partly=0, objects=0, lengths=[], spacing=[], objects_per_frame=Counter(), sizes=[], sides=[], overlap={k: [] for k in lags}, visible_runs=[], gaps=[],
         disappearances=0, reappearances=0, late=0, categories={c: dict(objects=0, visible=0) for c in coco.cats}, picture=max((max(coco.size(v)) for v in coco.videos), default=0))
     for vid in coco.videos: _video_stats(coco, vid, out, lags)
     return out
@@ -62,7 +67,8 @@ def stats_table(
 )->str:
     "The statistics as a few lines of text"
     def dist(v, f='{:g}'): return ' / '.join(f.format(q) for q in np.quantile(v, (0,.5,1))) + '  (smallest / median / largest)' if len(v) else 'none'
-    rows = [('videos', s['videos']), ('frames', f"{s['frames']}, {s['annotated']} annotated"), ('frames a video', dist(s['lengths'])),
+    partly = ', {partly} of them for some objects only'.format(**s) if s['partly'] else ''
+    rows = [('videos', s['videos']), ('frames', f"{s['frames']}, {s['annotated']} annotated{partly}"), ('frames a video', dist(s['lengths'])),
         ('from label to label', dist(s['spacing'])+' frames' if s['spacing'] else 'none'), ('objects', f"{s['objects']}, {s['late']} of them appear after the first labelled frame"),
         ('objects a frame', dist(list(Counter(s['objects_per_frame']).elements()))), ('object size', dist(s['sizes'], '{:.2%}')+' of the picture' if s['sizes'] else 'none'), ('shorter side', dist(s['sides'], '{:.1%}')+' of that of the picture' if s['sides'] else 'none'),
         ('labels in view', dist(s['visible_runs'])), ('labels away', dist(s['gaps'])), ('disappearances', f"{s['disappearances']}, {s['reappearances']} come back")]

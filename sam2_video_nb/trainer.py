@@ -707,7 +707,7 @@ def _test(cfg, run, trainer, module):
 def _conclude(cfg, metrics, module, stopped):
     "Say how the run ended, and what speaks against its result"
     found = [] if stopped else [trend_remark(loss_trend(module.losses), cfg.optimizer.lr)]
-    if (metrics.get('difference') or {}).get('JF', 0) <= -.0005:
+    if ((metrics.get('difference') or {}).get('JF') or 0) <= -.0005:
         found.append(f"it tracks WORSE than before training: go on using what it started from; a lower optimizer.lr than {cfg.optimizer.lr:g}, or more videos, may help")
     metrics['remarks'] = [r for r in found if r]
     log.info(ending(metrics))
