@@ -459,7 +459,7 @@ def _ask_for_pattern(names):
 
 def videos_of(
     names,               # Paths with slashes
-    pattern:str='',      # With {frame}, and {video} or not; empty: as the known tools call their files
+    pattern:str=None,    # With {frame}, and {video} or not; empty: as the known tools call their files
     stills:bool=False    # Videos of a single frame are meant
 )->tuple:                # {(video, frame): name} in order, and the tool
     "Video and frame of all names; raises `DataError` where a name does not fit, or most videos would have a single frame"
@@ -485,11 +485,23 @@ def _colour(c, where):
     if isinstance(c, list) and len(c)==3 and all(type(v) is int and 0<=v<=255 for v in c): return tuple(c)
     raise DataError(f"{where}: colour {c!r}: write [red, green, blue] from 0 to 255, or \"#rrggbb\"")
 
+def _label_map(path):
+    "CVAT's table, a line a class: name:red,green,blue:parts:actions"
+    try: lines = [l for l in Path(path).read_text(encoding='utf-8').splitlines() if l.strip() and not l.startswith('#')]
+    except (OSError, ValueError) as e: raise DataError(f"{path}: not a readable text file ({e})") from None
+    out = {}
+    for l in lines:
+        name, _, rest = l.partition(':')
+        colour = rest.partition(':')[0].split(',')
+        if not all(c.strip().isdecimal() for c in colour): raise DataError(f"{path}: {l!r}: name:red,green,blue is expected")
+        out[name] = [int(c) for c in colour]
+    return out
+
 def colour_table(
-    path   # JSON: name → colour, or a list of colours
+    path   # JSON: name → colour, or a list of colours; or CVAT's labelmap.txt
 )->dict:   # {(r,g,b): name}
     "An exact table of colours; raises `DataError`"
-    d, out = read_json(path), {}
+    d, out = _label_map(path) if Path(path).suffix=='.txt' else read_json(path), {}
     if not d: raise DataError(f"{path}: no colours in it")
     for name, v in d.items():
         for c in v if isinstance(v, list) and v and not isinstance(v[0], int) else [v]:
@@ -710,4 +722,4 @@ back = dict(davis=back_davis, png=back_png, colours=back_colours)
 layouts = dict(
     davis="SRC/JPEGImages/480p/goat/00000.jpg   SRC/Annotations/480p/goat/00000.png   (480p may be missing)\nOr Cutie's own: SRC/images/judo/00000.jpg   SRC/masks/judo/00000.png; or SRC/images/00000.jpg   SRC/masks/00000.png\nFrames without a PNG are not annotated. Masks of first appearances are known as such (--missing). 255 beside other values: ignored. meta.json, if there: categories.",
     png="SRC/JPEGImages/goat/00000.jpg   SRC/Annotations/goat/001/00000.png\nA frame without any PNG is not annotated; where some objects have one, nobody looked at the others (--missing).",
-    colours='SRC/video01_00080/frame_80_endo.png   SRC/video01_00080/frame_80_endo_color_mask.png   (--frames, --masks for other names)\nTABLE: {"background": "#7f7f7f", "ignore": [255, 255, 255], "grasper": [170, 255, 0]}')
+    colours='SRC/video01_00080/frame_80_endo.png   SRC/video01_00080/frame_80_endo_color_mask.png   (--frames, --masks for other names)\nSegmentation masks of CVAT: --frames JPEGImages/frame_{frame}.PNG --masks SegmentationClass/frame_{frame}.png, and its labelmap.txt as TABLE\nTABLE: {"background": "#7f7f7f", "ignore": [255, 255, 255], "grasper": [170, 255, 0]}')

@@ -507,7 +507,7 @@ def _track_of(a):
     return next((v for d, k in names if (v := d.get(k)) is not None), None)
 
 def _choice(name, value, *known):
-    if value not in ('', *known): raise DataError(f"--{name} {value}: choose from {', '.join(known)}")
+    if value not in ('', None, *known): raise DataError(f"--{name} {value}: choose from {', '.join(known)}")
 
 def _ignored(
     anns:list,      # (index, annotation)
@@ -582,11 +582,11 @@ def _merge(rles):
 
 # %% ../nbs/13b_formats.ipynb #cocoex
 def convert_coco(
-    src,                     # COCO JSON of an annotation tool (LabelMe, CVAT, Label Studio, Roboflow, …), or the folder of the export
+    src,                     # JSON of an annotation tool, in COCO's form (LabelMe, CVAT, Label Studio, Roboflow, …), or the folder of the export
     out,                     # Folder for frames/, train.json and val.json
-    tracks:str='',           # What annotations without a track id are: iou (linked over time), category (all of one are an object) or single (each is one, of its own frame); empty: an error
-    crowd:str='',            # What iscrowd means: object, ignore, or tracked (an object if it has a track id, else ignored); empty: as tracked, an error where there is no track id
-    pattern:str='',          # Where file_name has its video and frame, as '{video}_{frame}*'; empty: as the known tools call their files
+    tracks:str=None,         # What annotations without a track id are: iou (linked over time), category (all of one are an object) or single (each is one, of its own frame); empty: an error
+    crowd:str=None,          # What iscrowd means: object, ignore, or tracked (an object if it has a track id, else ignored); empty: as tracked, an error where there is no track id
+    pattern:str=None,        # Where file_name has its video and frame, as '{video}_{frame}*'; empty: as the known tools call their files
     stills:bool=False,       # Videos of a single frame are meant
     image_root:str=None,     # Folder of the pictures; empty: beside the JSON, in images/, or above annotations/
     empty:bool=False,        # A picture without annotations was looked at: nothing is there
