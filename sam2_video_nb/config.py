@@ -292,7 +292,7 @@ class LossConf(Settings, group='loss'):
 class OptimizerConf(Settings, group='optimizer'):
     "Any optimizer of `torch.optim`, with learning rates by name"
     name:str = opt('AdamW', "class in torch.optim")
-    lr:Optional[float] = opt(None, "learning rate; empty: 8e-4 for nano from scratch, 5e-6 to fine-tune", lo=0)
+    lr:Optional[float] = opt(None, "learning rate; empty: 8e-4 for nano from scratch, 2e-4 to fine-tune nano, 5e-6 to fine-tune the others", lo=0)
     weight_decay:float = opt(0.01, "decay of weight matrices; biases, norms and embeddings have none", lo=0)
     betas:Optional[List[float]] = opt(None, "for optimizers that take them; empty: the optimizer's own", lo=0, hi=1)
     eps:Optional[float] = opt(None, "for optimizers that take it; empty: the optimizer's own", lo=0)

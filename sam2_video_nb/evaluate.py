@@ -208,9 +208,10 @@ def chosen_remark(
 def verdict(m:dict)->str:
     "The result in words: J&F before and after, what these videos chose, and the test"
     name = {'train': 'training', 'test': 'test'}.get(m.get('split'), 'held-out')
-    remark = chosen_remark(m)
-    out = outcome(m, name) + (f': {remark}' if remark else '')
-    return out + (f"; {outcome(m['test'], 'test')} that chose nothing" if m.get('test') else '')
+    remark, out = chosen_remark(m) if m.get('after') else '', []
+    if m.get('after'): out.append(outcome(m, name) + (f': {remark}' if remark else ''))
+    if m.get('test'): out.append(f"{outcome(m['test'], 'test')} that chose nothing")
+    return '; '.join(out) or 'nothing was measured on held-out videos'
 
 def ending(
     m:dict  # As in metrics.json

@@ -46,7 +46,7 @@ def story(
     if s.get('lr') is not None: out['learning rate'] = f"{s['lr']:.2e}"
     jf = read_metrics(Path(run)/'metrics.csv').get('val/JF')
     if m.get('end'): out['ended'] = ending(m).removeprefix('ended ')
-    if m.get('after'): out['result'] = verdict(m)
+    if m.get('after') or m.get('test'): out['result'] = verdict(m)
     elif jf: out['held-out J&F'] = f"{jf[1][-1]:.3f}, the best {max(jf[1]):.3f} (it chooses best.ckpt)"
     elif not m: out['held-out J&F'] = 'no metrics yet'
     if s.get('state') in ('training', 'validating', 'paused') and s.get('left') is not None: out['time left'] = span(s['left'])

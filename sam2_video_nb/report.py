@@ -126,11 +126,11 @@ def _gif_figures(run):
 
 def before_and_after(m:dict)->list:   # HTML
     "The tables of the videos that were held out, and of the test where there is one"
-    head, remark = ['', 'before', 'after', 'difference', '95 % interval'], chosen_remark(m)
+    head, remark = ['', 'before', 'after', 'difference', '95 % interval'], chosen_remark(m) if m.get('after') else ''
     note = "Tracked from a prompt on each object's first frame, which does not count. The interval is of the difference: a bootstrap over videos."
     held = 'Videos that were trained on.' if m.get('split')=='train' else 'Videos that were not trained on.'
     said = f'<p class="remark">These figures: {_e(remark)}.</p>' if remark else ''
-    out = ['<h2>Before and after</h2>', said, html_table(head, measure_rows(m)), f'<p class="quiet">{held} {note}</p>']
+    out = ['<h2>Before and after</h2>', said, html_table(head, measure_rows(m)), f'<p class="quiet">{held} {note}</p>'] if m.get('after') else []
     if not m.get('test'): return out
     return out + ['<h2>Test</h2>', html_table(head, measure_rows(m['test'])), f'<p class="quiet">Videos that were not trained on and chose nothing (data.test_path). {note}</p>']
 
@@ -144,14 +144,14 @@ def report_html(
     m, status = _json(run/'metrics.json', {}), read_status(run)
     cfg = OmegaConf.to_container(OmegaConf.load(run/'config.yaml'))
     changed, usual = config_rows(cfg)
-    out = [f'<h1>{_e(run.parent.name)} {_e(run.name)}</h1>', f'<p class="verdict">{_e(verdict(m) if m.get("after") else "nothing was measured on held-out videos")}</p>']
+    out = [f'<h1>{_e(run.parent.name)} {_e(run.name)}</h1>', f'<p class="verdict">{_e(verdict(m))}</p>']
     if status.get('state') in ('failed', 'stopped', 'lost'): out.append(f"<p>The run is {_e(status['state'])}{': '+_e(status['error']) if status.get('error') else ''}.</p>")
     out += [f'<p class="remark">{_e(r)}</p>' for r in m.get('remarks') or ()]
     if m.get('steps') is not None:
         how_far = ending(m) or f"{m['steps']} steps in {m['epochs']} epochs"
         out.append(f"<p class='quiet'>{_e(how_far)}; {_e(cfg['model']['config_path'] or 'its own YAML')} at {_e(cfg['data']['image_size'])} px; trained: {_e(', '.join(map(str, cfg['model']['trainable_modules'] or [])))}</p>")
+    out += before_and_after(m)
     if m.get('after'):
-        out += before_and_after(m)
         for key, what in (('per_category', 'category'), ('per_video', 'video')): out += [f'<details {"open" if len(m["after"][key])<=12 else ""}><summary>each {what}, the worst first</summary>', html_table([what, 'objects', 'J&F before', 'after', 'difference'], part_rows(m, key)), '</details>']
     curves = picture(run/'curves.svg', 'curves') or picture(run/'curves.png', 'curves')
     if curves: out += ['<h2>Curves</h2>', curves]

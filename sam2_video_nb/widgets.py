@@ -21,6 +21,7 @@ from .show import colors, theme_css
 from .film import *
 from .coco import CocoVideo, check
 from .prompts import PromptPolicy, prompt_kinds, prompts_of, seen_prompts
+from .runs import video_prints
 from .weights import load_weights, read_start
 from .model import SAM2VideoModel, build_sam2, device_of
 from .metrics import *
@@ -653,6 +654,7 @@ def as_model(
     load_weights(sam2, start.weights, m)
     model = SAM2VideoModel(sam2).eval().to(device_of(device))
     model.prompts, model.seen_prompts = prompts_of(start.about), seen_prompts(start.about)
+    model.chosen_on = start.about.get('chosen_on')      # prints of the videos that chose it
     return model
 
 def unseen(
@@ -720,6 +722,12 @@ class Comparison(Player):
         film.marks = [(t, number[o], _shrunk(p, film.size[0]/H)) for o, (t, p) in prompts.items()]
         return dict(film=film, videos=self.labels, video=i, said=self.prompted)
 
+def _chosen_here(model, coco, videos):
+    "Says that a model is shown on videos that chose it; empty where they did not, or nobody knows"
+    same = set(getattr(model, 'chosen_on', None) or ()) & set(video_prints(coco, videos).values())
+    if not same: return ''
+    return f"; after: its best epoch was chosen on {'these same videos' if len(same)>=len(videos) else f'{len(same)} of these videos'}"
+
 def _compared_by(before, after, prompts):
     "(policy, a line that says which prompts and why)"
     trained = after.prompts or before.prompts
@@ -756,4 +764,5 @@ def compare(
     if not videos: raise DataError(f"{coco.path}: no video to compare on")
     before, after = as_model(before, **kw), as_model(after, **kw)
     policy, said = _compared_by(before, after, prompts)
+    said += _chosen_here(after, coco, videos)
     return Comparison(before, after, coco, videos, policy, size, seed, conf, said)
