@@ -209,11 +209,12 @@ class VideoClips(Dataset):
     "Clips of a `CocoVideo`; number `i` looks the same whenever seed and epoch are the same"
     def __init__(self,
         coco:CocoVideo,   # The videos
-        conf:DataConf,    # `data.*`
+        conf:DataConf=None, # `data.*`; None: its defaults
         train:bool=True,  # Draw start, interval, direction, objects and augmentation? Validation takes clips as they are, late objects included
         seed:int=0        # Of all draws
     ):
-        self.coco, self.conf, self.train, self.seed, self.epoch = coco, checked(conf, DataConf), train, seed, 0
+        conf = checked(conf or DataConf(), DataConf)
+        self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
         self.cache, self.augment = FrameCache(coco, self.size, conf.cache_frames), Augment(conf)
         self.index, self.skipped = [], {}
@@ -341,12 +342,12 @@ class ClipOrder(Sampler):
 
 def clip_loader(
     ds:VideoClips,    # Clips
-    conf:DataConf,    # `data.*`
-    train:bool,       # Shuffle?
+    conf:DataConf=None, # `data.*`; None: that of the clips
+    train:bool=None,  # Shuffle? None: as the clips were made
     **kwargs          # More arguments of `DataLoader`
 )->DataLoader:        # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
-    checked(conf, DataConf)
+    conf, train = checked(conf or ds.conf, DataConf), ds.train if train is None else train
     return DataLoader(ds, batch_size=conf.batch_size or 1, sampler=ClipOrder(ds) if train else None, collate_fn=collate, num_workers=conf.num_workers,
         pin_memory=conf.pin_memory and torch.cuda.is_available(), persistent_workers=conf.num_workers > 0,
         **{'generator': generator(ds.seed, 'loader'), **kwargs})

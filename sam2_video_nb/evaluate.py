@@ -14,7 +14,7 @@ from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
-import torch, torch.nn.functional as F
+import torch
 from omegaconf import OmegaConf
 from tqdm.auto import tqdm
 from . import __version__
@@ -158,7 +158,7 @@ def threshold_table(
     "What each threshold would give"
     prompts, rows = truth_prompts(coco, vid, PromptPolicy(cfg.prompts, train=False), cfg.seed), {}
     for out, live, true, state, ignore in with_truth(model, coco, vid, prompts, cfg.predict) if prompts else ():
-        big = F.interpolate(out.raw.cpu(), size=out.size, mode='bilinear', align_corners=False)[:,0]
+        big = out.at_size(out.raw.cpu())
         for (k, o), m, s in zip(live, true, state):
             tries = torch.stack([torch.zeros_like(m)] + [big[k] > g for g in mask_grid])
             n = len(tries)

@@ -6,9 +6,9 @@
 __all__ = ['log', 'sizes', 'modules', 'memory_modules', 'config_file', 'check_settings', 'model_settings', 'portable',
            'model_label', 'default_size', 'model_config', 'build_sam2', 'matching', 'set_trainable', 'set_mode',
            'Features', 'encode', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap', 'frame_step',
-           'frame_candidates', 'Group', 'group_objects', 'group_step', 'SAM2VideoModel', 'livelier', 'prompt_points',
-           'unreachable', 'informative', 'GradientAudit', 'build_model', 'freeze_unreachable', 'resolve_start',
-           'resolve_model', 'device_of', 'in_precision']
+           'frame_candidates', 'Group', 'group_objects', 'group_step', 'SAM2VideoModel', 'livelier', 'apart',
+           'prompt_points', 'unreachable', 'informative', 'GradientAudit', 'build_model', 'freeze_unreachable',
+           'resolve_start', 'resolve_model', 'device_of', 'in_precision']
 
 # %% ../nbs/07_model.ipynb #9f6b4ee3
 import copy, logging, re
@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from .config import ConfigError, ModelConf, LossConf, PromptConf, checked
 from .core import *
 from .weights import Start, load_weights, read_start, run_checkpoint
-from .prompts import as_trained, prompt_kinds, seen_prompts
+from .prompts import PromptPolicy, as_trained, prompt_kinds, prompts_of, seen_prompts
 
 # %% ../nbs/07_model.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -401,9 +401,10 @@ class SAM2VideoModel(nn.Module):
 
     def forward(self,
         batch:ClipBatch,  # On the model's device
-        prompts           # (O,) `Prompt`s in pixels of the square, for each object's `prompt_frame`
+        prompts=None      # (O,) `Prompt`s in pixels of the square, for each object's `prompt_frame`; None: made of the batch's truth
     )->list:              # T lists of `FrameOut`, one a click step; empty where no object is live yet
         "Every frame's predictions for every object"
+        if prompts is None: prompts = PromptPolicy(self.prompts, self.training).for_batch(batch)
         B, T = batch.images.shape[:2]
         lens = batch.video_lens or [T]*B
         feats = encode(self.sam2, batch.images.flatten(0,1))
@@ -434,6 +435,13 @@ def livelier(
         for h in sam2.sam_mask_decoder.output_hypernetworks_mlps: h.layers[-1].weight *= 20
         for p in sam2.sam_mask_decoder.iou_prediction_head.layers[-1].parameters(): p *= 4
     return sam2
+
+# %% ../nbs/07_model.ipynb #cbd2334d
+def apart(
+    a, b   # Logits of the same frames, one after the other: (T,…), or two lists; `b` is the reference
+)->float:  # In units of the spread of the frame's reference; no bound lets pass what has none
+    "The largest difference between two predictions on any frame"
+    return torch.stack([(x-y).abs().max()/y.std() for x, y in zip(a, b, strict=True)]).max().item()
 
 # %% ../nbs/07_model.ipynb #c063
 def prompt_points(
@@ -500,7 +508,7 @@ class GradientAudit:
 
 # %% ../nbs/07_model.ipynb #cdf92dba
 def build_model(
-    conf:ModelConf,              # Which model
+    conf:ModelConf=None,         # Which model; or a size, a YAML, or the file of a checkpoint; None: nano
     image_size:int=None,         # Side of the square, pixels
     prompts:PromptConf=None,     # How it will be prompted; None: by masks
     weights:dict=None,           # Loss weights by term; None: the reference recipe's
@@ -508,7 +516,7 @@ def build_model(
     start:Start=None             # What to start from, where it was read already
 )->SAM2VideoModel:
     "The model of a run; raises `ConfigError` or `ModelError`"
-    checked(conf, ModelConf)
+    conf = checked(_model_conf(conf), ModelConf)
     start = start or read_start(conf.checkpoint_path, conf.config_path or conf.name, image_size)
     w, nano = start.weights, portable(start.name)=='nano'
     sam2 = build_sam2(start.name, image_size or start.image_size, seed)
@@ -517,9 +525,17 @@ def build_model(
     trains = (['*'] if nano and not conf.checkpoint_path else memory_modules) if conf.trainable_modules is None else conf.trainable_modules
     model = SAM2VideoModel(sam2, trains, conf.bptt_frames, conf.predictor_memory)
     model.seen_prompts = seen_prompts(start.about) if w else set()
+    model.prompts = prompts or prompts_of(start.about or {})
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if not w and not weights.get('presence'): _always_present(sam2)
     return freeze_unreachable(model, prompts or PromptConf(), weights)
+
+def _model_conf(conf):
+    "The config that a name, a file or nothing stands for"
+    if conf is None: return ModelConf()
+    if not isinstance(conf, (str, Path)): return conf
+    if Path(conf).suffix in ('.ckpt', '.pt', '.pth', '.safetensors'): return ModelConf(checkpoint_path=str(conf))
+    return ModelConf(config_path=str(conf))
 
 def _always_present(sam2):
     "A random presence score that no loss trains would hide masks at random: say present instead"

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
-import numpy as np, torch, torch.nn.functional as F
+import numpy as np, torch
 from torch import tensor
 from PIL import Image
 
@@ -138,7 +138,7 @@ def frame_masks(
     conf:PredictConf    # Its thresholds
 )->tuple:               # masks (n,H,W) bool, logits (n,H,W)
     "Masks and logits at the video's size"
-    big = F.interpolate(out.raw.float().cpu(), size=out.size, mode='bilinear', align_corners=False)[:,0]
+    big = out.at_size(out.raw.float().cpu())
     return (big > conf.mask_threshold) & (out.presence.cpu() > conf.presence_threshold)[:,None,None], big
 
 def palette_png(

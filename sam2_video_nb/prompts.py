@@ -158,10 +158,10 @@ def scale_prompt(
 class PromptPolicy:
     "Mask to prompt, by the settings of `prompts.*`"
     def __init__(self,
-        conf:PromptConf,  # `prompts.*`
-        train:bool        # Jitter boxes? Validation does not
-    ): self.conf, self.train = checked(conf, PromptConf), train
-    def __repr__(self): return f"PromptPolicy({self.conf.prompt_type}, {'train' if self.train else 'valid'})"
+        conf:PromptConf=None,  # `prompts.*`; None: its defaults, masks
+        train:bool=False       # Jitter boxes? Validation does not
+    ): self.conf, self.train = checked(conf or PromptConf(), PromptConf), train
+    def __repr__(self): return f"PromptPolicy({self.conf.prompt_type or 'mask'}, {'train' if self.train else 'valid'})"
 
     def kind(self, gen=None):
         "point, box or mask: what is set (a mask if nothing is), or drawn by the shares of `mix`"

@@ -410,8 +410,12 @@ def _points(xs, ys):
     if len(x)!=len(y): raise DataError(f"a curve of {len(x)} steps and {len(y)} values")
     return x[np.isfinite(y)], y[np.isfinite(y)]
 
+def _line(values):
+    "(xs, ys); values alone are numbered from 0"
+    return (range(len(values)), values) if all(np.ndim(v)==0 for v in values) else values
+
 def curves(
-    series:dict,  # name -> (xs, ys), or name -> {label: (xs, ys)}
+    series:dict,  # name -> (xs, ys), or ys alone, or name -> {label: either}
     ncols:int=3,  # Panels in a row
     xlabel='step',# Below the lowest panels
     width=2.8     # Inches of a panel
@@ -423,8 +427,8 @@ def curves(
     axs = fig.subplots(nrows, ncols, squeeze=False).flatten()
     for i,(ax,(name,lines)) in enumerate(zip(axs, series.items())):
         lines = lines if isinstance(lines, dict) else {None: lines}
-        for (label,(xs,ys)),c in zip(lines.items(), colors(40)[[4,5,2,0,6,1,3,*range(7,40)]]/255):   # dark ones first: they are drawn on white
-            x, y = _points(xs, ys)
+        for (label,values),c in zip(lines.items(), colors(40)[[4,5,2,0,6,1,3,*range(7,40)]]/255):   # dark ones first: they are drawn on white
+            x, y = _points(*_line(values))
             ax.plot(x, y, color=c, lw=1.4, label=label, marker='o' if len(x)<25 else None, ms=2.5)
         ax.set_title(name, fontsize=9, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.grid(alpha=.25, lw=.5)
         ax.spines[['top','right']].set_visible(False)

@@ -116,13 +116,18 @@ class Tracked(NamedTuple):
     size:tuple        # (H,W) of the video
     raw:Tensor        # (n,1,S/4,S/4) logits before the gate
     ious:Tensor       # (n,) predicted IoU
+    def at_size(self,
+        logits=None   # (n,1,S/4,S/4); None: the gated ones
+    ):
+        "(n,H,W) logits at the video's size, as the predictor makes them"
+        logits = self.logits if logits is None else logits
+        return F.interpolate(logits, size=self.size, mode='bilinear', align_corners=False)[:,0]
     def masks(self,
         mask_threshold=0.,     # Logit of a pixel
         presence_threshold=0.  # Logit of the object
     ):
-        "(n,H,W) bool, at the video's size, as the predictor makes them"
-        big = F.interpolate(self.raw, size=self.size, mode='bilinear', align_corners=False)[:,0]
-        return (big > mask_threshold) & (self.presence > presence_threshold)[:,None,None]
+        "(n,H,W) bool, at the video's size"
+        return (self.at_size(self.raw) > mask_threshold) & (self.presence > presence_threshold)[:,None,None]
 
 def _tracked(t, size, groups, outs, S):
     "What all groups say of one frame"
