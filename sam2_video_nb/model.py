@@ -551,7 +551,7 @@ def freeze_unreachable(model, prompts, weights):
     ps = dict(model.sam2.named_parameters())
     for n in dead: ps[n].requires_grad_(False)
     model.train(model.training)      # a module that is wholly frozen by now goes to eval mode
-    if dead: log.info(f"{len(dead)} tensors stay as they are, since no loss reaches them with these settings ({'; '.join(dict.fromkeys(dead.values()))})")
+    if dead: log.debug(f"{len(dead)} tensors stay as they are, since no loss reaches them with these settings ({'; '.join(dict.fromkeys(dead.values()))})")
     for n, why in dead.items(): log.debug(f"not trained: {n}, since {why}")
     return model
 

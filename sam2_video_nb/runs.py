@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['log', 'open_coco', 'shared_pictures', 'check_pictures', 'datasets', 'scorable', 'counts', 'test_videos',
-           'video_prints', 'new_run', 'logging_to']
+           'video_prints', 'new_run', 'Screen', 'logging_to']
 
 # %% ../nbs/05b_runs.ipynb #c002
 import hashlib, logging, os
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tqdm import tqdm
 from .config import *
 from .core import *
 from .coco import CocoVideo
@@ -153,6 +154,12 @@ def new_run(
     os.environ['SAM2_VIDEO_NB_RUN'] = str(run)
     return run
 
+class Screen(logging.StreamHandler):
+    "Lines broken between words, above a progress bar where there is one"
+    def emit(self, record):
+        try: tqdm.write(fitted(self.format(record), self.stream), file=self.stream)
+        except Exception: self.handleError(record)
+
 @contextmanager
 def logging_to(
     run:Path,      # Run folder
@@ -160,9 +167,11 @@ def logging_to(
 ):                 # Context: everything from info up goes to training.log too
     "Log to the screen and to training.log; an exception's traceback goes to the file alone"
     other = int(os.environ.get('LOCAL_RANK', 0))      # of the processes of a multi-GPU run the first one speaks
-    file, screen = logging.NullHandler() if other else logging.FileHandler(run/'training.log', encoding='utf-8'), logging.StreamHandler()
+    file = logging.NullHandler() if other else logging.FileHandler(run/'training.log', encoding='utf-8')
+    screen = Screen()
     if other: level = 'error'
-    file.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(message)s')); screen.setFormatter(logging.Formatter('%(message)s'))
+    file.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(message)s'))
+    screen.setFormatter(logging.Formatter('%(message)s'))
     screen.setLevel(level.upper())
     old = log.level, log.propagate
     log.setLevel(logging.DEBUG); log.propagate = False

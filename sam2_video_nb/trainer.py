@@ -6,10 +6,11 @@
 __all__ = ['log', 'fine_tuning_lr', 'resolve', 'VideoData', 'param_groups', 'make_optimizer', 'lr_factor', 'misfit', 'Trend',
            'loss_trend', 'trend_remark', 'start_of_run', 'remembered', 'VideoModule', 'SwanLabLogger', 'make_loggers',
            'start_loggers', 'close_loggers', 'log_gif', 'batch_clip', 'predicted', 'Gifs', 'Live', 'write_results',
-           'KeepOnStop', 'strategy_of', 'make_trainer', 'Run', 'last_word', 'train', 'why_ended', 'best_weights']
+           'Progress', 'KeepOnStop', 'strategy_of', 'trainer_args', 'check_trainer', 'make_trainer', 'Run', 'last_word',
+           'train', 'why_ended', 'best_weights']
 
 # %% ../nbs/11_trainer.ipynb #c002
-import json, logging, math, os, signal, threading, time, warnings
+import json, logging, math, os, signal, sys, threading, time, warnings
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import fields
@@ -18,8 +19,9 @@ from typing import NamedTuple
 import torch
 import pytorch_lightning as pl
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, Timer
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, ProgressBar, Timer
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 from .config import *
 from .core import *
 from .show import clip_frames, curves, figure_svg, save_gif
@@ -29,7 +31,7 @@ from .status import Status, asked, memory_used, read_metrics, shown_curves
 from .clips import VideoClips, clip_loader
 from .prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
 from .weights import Start, load_weights, read_checkpoint, read_optimizer, read_start, weights_hash
-from .model import GradientAudit, build_model, informative, matching, model_label, portable, resolve_start
+from .model import GradientAudit, build_model, device_of, informative, matching, model_label, portable, resolve_start
 from .losses import VideoLoss, loss_weights
 from .metrics import summarise
 from .track import score_video
@@ -235,6 +237,7 @@ class VideoModule(pl.LightningModule):
         losses = self.loss(self.outs, batch)
         if not losses['loss'].isfinite(): raise _not_finite(losses, batch)
         self.losses.append(losses['loss'].item())
+        self.log('epoch', float(self.epoch), batch_size=len(batch))       # Lightning counts from 0
         self.log_dict({f'train/{k}': v.detach() for k, v in losses.items()}, batch_size=len(batch))
         self.log('loss', losses['loss'].detach(), prog_bar=True, logger=False, batch_size=len(batch))
         self.judged = self.audit is not None and not self.audit.done and informative(batch, self.model.bptt_frames)
@@ -255,6 +258,7 @@ class VideoModule(pl.LightningModule):
         else:
             self.result, self.measured = figures, self.trainer.global_step
             self.tried += self.trainer.state.fn=='fit' and not self.trainer.sanity_checking
+        self.log('epoch', float(self.epoch), sync_dist=False)
         for k in ('JF', 'J', 'F', 'dice', 'iou'): self.log(f'{on}/{k}', figures[k], prog_bar=k=='JF', rank_zero_only=False, sync_dist=False)
 
     def configure_optimizers(self):
@@ -484,6 +488,51 @@ def write_results(
         with written_whole(run/'curves.svg') as p: p.write_bytes(figure_svg(fig))     # for the report, light or dark
         with written_whole(run/'curves.png') as p: fig.savefig(p, dpi=110)
 
+# %% ../nbs/11_trainer.ipynb #ce50dc67
+class Progress(ProgressBar):
+    "How far the epoch is, with loss and J&F: a line for each, short enough for 80 columns"
+    def __init__(self):
+        super().__init__()
+        self.shown, self.bars = True, {}
+
+    def disable(self): self.shown = False      # Lightning asks the other processes of a run to be silent
+    def enable(self): self.shown = True
+
+    def open(self, kind, text, total, place=0, keep=False):
+        "A new bar, on the terminal or in a notebook; none in a file"
+        notebook = 'ipykernel' in sys.modules
+        out = sys.stdout if notebook else sys.stderr
+        self.bars[kind] = tqdm(desc=text, total=total if math.isfinite(total) else None, position=place, leave=keep, dynamic_ncols=not notebook,
+            file=out, disable=not (self.shown and (notebook or out.isatty())), bar_format='{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]')
+
+    def close(self, kind):
+        if bar := self.bars.pop(kind, None): bar.close()
+
+    def figures(self, trainer, pl_module):
+        return {k.replace('val/JF', 'J&F'): f'{float(v):.3f}' for k, v in self.get_metrics(trainer, pl_module).items() if k in ('loss', 'val/JF')}
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        of = f'/{trainer.max_epochs}' if (trainer.max_epochs or -1) > 0 else ''
+        self.open('train', f'epoch {trainer.current_epoch+1}{of}', self.total_train_batches, keep=True)
+
+    def on_train_batch_end(self, trainer, pl_module, out, batch, i):
+        self.bars['train'].set_postfix(self.figures(trainer, pl_module), refresh=False)
+        self.bars['train'].update()
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.bars['train'].set_postfix(self.figures(trainer, pl_module))
+        self.close('train')
+
+    def on_validation_start(self, trainer, pl_module):
+        fit = trainer.state.fn=='fit'
+        total = sum(trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches)
+        self.open('val', 'validate' if fit else 'measure', total, place=int('train' in self.bars))
+
+    def on_validation_batch_end(self, trainer, pl_module, out, batch, i, dataloader_idx=0): self.bars['val'].update()
+    def on_validation_end(self, trainer, pl_module): self.close('val')
+    def teardown(self, trainer, pl_module, stage):
+        for kind in list(self.bars): self.close(kind)
+
 # %% ../nbs/11_trainer.ipynb #c039
 class KeepOnStop(Callback):
     "A stop from the keyboard keeps what was reached"
@@ -496,6 +545,23 @@ def strategy_of(conf:TrainerConf)->str:
     several = conf.devices not in ('auto', 1, '1', '-1', -1) or torch.cuda.device_count()>1 or conf.num_nodes>1
     return 'ddp_find_unused_parameters_true' if conf.strategy=='ddp' or (conf.strategy=='auto' and several) else conf.strategy
 
+def trainer_args(conf:TrainerConf)->dict:
+    "The arguments of Lightning's Trainer"
+    args = {f.name: getattr(conf, f.name) for f in fields(conf) if f.name!='early_stopping_patience'}
+    return args | dict(strategy=strategy_of(conf))
+
+def check_trainer(conf:TrainerConf):
+    "Raise a `ConfigError` for what cannot be had on this machine, before any data is read"
+    if conf.accelerator!='auto': device_of(conf.accelerator)
+    args = trainer_args(conf) | dict(deterministic=None, benchmark=None, detect_anomaly=False)    # those would change this process
+    args |= dict(enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    _lightning(dict(logger=False), args)
+
+def _lightning(ours, args):
+    try: return pl.Trainer(**ours, **args)
+    except Exception as e:
+        raise ConfigError(f"trainer: {str(e).splitlines()[0]} (accelerator={args['accelerator']}, devices={args['devices']}, strategy={args['strategy']})") from None
+
 def make_trainer(
     cfg:TrainConf,   # Resolved
     run:Path,        # Run folder
@@ -504,19 +570,19 @@ def make_trainer(
     status=None      # `Status` of the run
 )->pl.Trainer:
     "Lightning's Trainer with our checkpoints, loggers and pictures"
-    args = {f.name: getattr(cfg.trainer, f.name) for f in fields(cfg.trainer) if f.name!='early_stopping_patience'}
-    args.update(strategy=strategy_of(cfg.trainer), log_every_n_steps=max(1, min(cfg.trainer.log_every_n_steps, n_steps or math.inf)))
+    args = trainer_args(cfg.trainer)
+    args.update(log_every_n_steps=max(1, min(cfg.trainer.log_every_n_steps, n_steps or math.inf)))
     files = not cfg.trainer.fast_dev_run
     loggers = make_loggers(cfg.logger, run) if files else False
     cbs = [gifs := Gifs(cfg, run), Live(status or Status(None), run, gifs)] if files else []
+    if args['enable_progress_bar']: cbs.append(Progress())
     if loggers: cbs.append(LearningRateMonitor('step'))
     if files and args['enable_checkpointing']:
         at = dict(dirpath=run/'checkpoints', enable_version_counter=False, auto_insert_metric_name=False)
         cbs += [ModelCheckpoint(filename='last', save_on_train_epoch_end=True, **at), KeepOnStop(run)]
         if has_val: cbs.append(ModelCheckpoint(filename='best', monitor='val/JF', mode='max', **at))
     if has_val and cfg.callbacks.early_stopping_patience is not None: cbs.append(EarlyStopping('val/JF', mode='max', patience=cfg.callbacks.early_stopping_patience))
-    try: return pl.Trainer(logger=loggers, callbacks=cbs, default_root_dir=run, **args)
-    except Exception as e: raise ConfigError(f"trainer: {str(e).splitlines()[0]}") from None
+    return _lightning(dict(logger=loggers, callbacks=cbs, default_root_dir=run), args)
 
 # %% ../nbs/11_trainer.ipynb #c042
 def _n(n, what): return f"{n} {what}{'' if n==1 else 's'}"
@@ -568,6 +634,7 @@ def train(
 # %% ../nbs/11_trainer.ipynb #c044
 def _train(cfg, run, status=None):
     "`train`, once there is a run folder"
+    check_trainer(cfg.trainer)
     pl.seed_everything(cfg.seed, verbose=False)
     train, val = datasets(cfg)
     dm = VideoData(cfg, train, None if cfg.trainer.limit_val_batches==0 else val, test_videos(cfg, train, val))
@@ -575,7 +642,8 @@ def _train(cfg, run, status=None):
     start = start_of_run(cfg)
     module = VideoModule(cfg, start=start)
     optimizer = make_optimizer(param_groups(module.model.sam2, module.model.trains, cfg.optimizer), cfg.optimizer)   # a mistake there shows now
-    log.info(f'{model_label(start.name)} at {cfg.data.image_size} px: {len(module.model.trains)} tensors train ({sum(p.numel() for p in module.parameters() if p.requires_grad):,} parameters)')
+    trains, of = (sum(p.numel() for p in ps) for ps in ([p for p in module.parameters() if p.requires_grad], module.parameters()))
+    log.info(f'{model_label(start.name)} at {cfg.data.image_size} px: {trains:,} of {of:,} parameters train')
     ckpt = _resume(cfg, start, optimizer)
     module.chosen_on = _chosen_on(cfg, dm)
     trainer = make_trainer(cfg, run, dm.val_coco is not None, _batches(cfg, dm), status)
