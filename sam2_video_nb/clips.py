@@ -253,24 +253,36 @@ def report(self:VideoClips)->str:
 
 # %% ../nbs/05_clips.ipynb #c045
 @patch
-def draw(self:VideoClips,
-    i:int,    # Number of the clip
-    gen=None  # `torch.Generator`; none: the window as it is
-)->tuple:     # video id, frame numbers (T,), valid (T,), `Cast`
-    "Which frames and which objects clip `i` shows"
+def random_window(self:VideoClips,
+    i:int,  # Number of the clip
+    gen     # `torch.Generator`
+)->tuple:   # frame numbers (T,), valid (T,)
+    "A window near that of clip `i`: its start, interval and direction drawn"
     c, (vid, start) = self.conf, self.index[i]
     n, T, (lo, hi) = len(self.coco.frames[vid]), c.video_clip_length, frame_intervals(c.frame_interval)
-    fv = frame_numbers(n, T, start, lo)
-    if gen is None: return vid, *fv, self._cast(vid, *fv)
     step = max(lo, randint(lo, max(lo, min(hi, (n-1)//max(T-1, 1))), gen))               # never longer than fits the video
     shift = randint(0, c.stride-1, gen) if c.random_start else 0
-    drawn = frame_numbers(n, T, max(0, min(start+shift, n-1-(T-1)*step)), step, rand(gen) < c.reverse_prob)
-    cast = self._cast(vid, *drawn)
-    if not len(cast.objs): drawn, cast = fv, self._cast(vid, *fv)
+    first = max(0, min(start+shift, n-1-(T-1)*step))
+    return frame_numbers(n, T, first, step, rand(gen) < c.reverse_prob)
+
+@patch
+def draw(self:VideoClips,
+    i:int,       # Number of the clip
+    gen=None,    # `torch.Generator`; none: the window as it is
+    tries:int=8  # Windows to draw until one shows an object; after them the window as it is
+)->tuple:        # video id, frame numbers (T,), valid (T,), `Cast`, windows drawn that showed no object
+    "Which frames and which objects clip `i` shows"
+    c, (vid, start) = self.conf, self.index[i]
+    as_it_is = frame_numbers(len(self.coco.frames[vid]), c.video_clip_length, start, frame_intervals(c.frame_interval)[0])
+    if gen is None: return vid, *as_it_is, self._cast(vid, *as_it_is), 0
+    for empty in range(tries+1):
+        drawn = self.random_window(i, gen) if empty < tries else as_it_is
+        cast = self._cast(vid, *drawn)
+        if len(cast.objs): break
     if c.max_objects and len(cast.objs) > c.max_objects:
         k = torch.randperm(len(cast.objs), generator=gen)[:c.max_objects].sort().values.numpy()
         cast = Cast(cast.objs[k], cast.joins[k], cast.state[:,k])
-    return vid, *drawn, cast
+    return vid, *drawn, cast, empty
 
 # %% ../nbs/05_clips.ipynb #c050
 @patch
@@ -278,7 +290,8 @@ def load(self:VideoClips,
     vid,         # Video
     frames,      # (T,) frame numbers
     valid,       # (T,) bool
-    cast:Cast    # Its objects
+    cast:Cast,   # Its objects
+    empty_draws=0  # Windows drawn before that showed none
 )->Clip:
     "Read a clip as it is in the files, resized and normalised"
     T, N, S, C = len(frames), len(cast.objs), self.size, self.cache
@@ -293,7 +306,7 @@ def load(self:VideoClips,
     ignore = None if all(o is None for o in ignore) else torch.stack([none if o is None else o for o in ignore])
     all_frames = self.coco.frames[vid]
     return Clip(images, masks, torch.from_numpy(cast.state), torch.from_numpy(cast.joins), list(ids), tensor(cats), vid,
-        [all_frames[i].id for i in frames], torch.from_numpy(valid), sizes[0], ignore, len(all_frames), tensor(cast.objs))
+        [all_frames[i].id for i in frames], torch.from_numpy(valid), sizes[0], ignore, len(all_frames), tensor(cast.objs), empty_draws)
 
 # %% ../nbs/05_clips.ipynb #c051
 @patch
@@ -326,7 +339,8 @@ def collate(
         torch.cat([c.prompt_frame for c in clips]), torch.repeat_interleave(torch.arange(len(clips)), tensor([c.n_objects for c in clips])),
         [o for c in clips for o in c.obj_ids], torch.cat([c.cat_ids for c in clips]), [c.video_id for c in clips], [c.frame_ids for c in clips],
         torch.stack([c.valid for c in clips]), [c.orig_size for c in clips], ignore, [c.video_len or len(c) for c in clips],
-        torch.cat([torch.arange(c.n_objects) if c.places is None else c.places for c in clips]))
+        torch.cat([torch.arange(c.n_objects) if c.places is None else c.places for c in clips]),
+        sum(c.empty_draws for c in clips))
 
 # %% ../nbs/05_clips.ipynb #c065
 class ClipOrder(Sampler):

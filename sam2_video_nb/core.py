@@ -63,6 +63,7 @@ class Clip(_Moves):
     ignore:Optional[Tensor]=None  # (T,S,S) bool, no loss here; None where nothing is ignored
     video_len:Optional[int]=None  # Frames of the whole video; None: as many as the clip
     places:Optional[Tensor]=None  # (N,) int64, each object's place among those of its video: decides its colour
+    empty_draws:int=0         # Random windows that showed no object, before this one was drawn
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]
@@ -85,6 +86,7 @@ class ClipBatch(_Moves):
     ignore:Optional[Tensor]=None  # (T,B,S,S) bool
     video_lens:Optional[list]=None  # (B,) frames of each whole video; None: as many as the clip
     places:Optional[Tensor]=None  # (O,) int64, each object's place among those of its video
+    empty_draws:int=0         # Random windows without an object, of all B clips
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]

@@ -6,8 +6,8 @@
 __all__ = ['log', 'fine_tuning_lr', 'resolve', 'VideoData', 'param_groups', 'make_optimizer', 'lr_factor', 'misfit', 'Trend',
            'loss_trend', 'trend_remark', 'start_of_run', 'remembered', 'VideoModule', 'SwanLabLogger', 'make_loggers',
            'start_loggers', 'close_loggers', 'log_gif', 'batch_clip', 'predicted', 'Gifs', 'Live', 'write_results',
-           'Progress', 'KeepOnStop', 'strategy_of', 'trainer_args', 'check_trainer', 'make_trainer', 'Run', 'last_word',
-           'train', 'why_ended', 'best_weights']
+           'Progress', 'in_notebook', 'n_devices', 'placement', 'KeepOnStop', 'trainer_args', 'check_trainer',
+           'make_trainer', 'Run', 'last_word', 'train', 'why_ended', 'best_weights']
 
 # %% ../nbs/11_trainer.ipynb #c002
 import json, logging, math, os, signal, sys, threading, time, warnings
@@ -226,10 +226,13 @@ class VideoModule(pl.LightningModule):
         self.scores, self.result, self.judged, self.measured = [], None, False, None
         self.before = self.tested = self.before_test = None   # figures: before training; of the test, now and before
         self.losses, self.epoch, self.tried, self.chosen_on = [], 0, 0, []   # of each step; from 1; validations; what is chosen on
+        self.empty_draws = 0                                                 # of this epoch
 
     def on_train_epoch_start(self):
-        self.epoch = self.current_epoch + 1
+        self.epoch, self.empty_draws = self.current_epoch + 1, 0
         self.trainer.datamodule.clips.set_epoch(self.current_epoch)
+
+    def on_train_epoch_end(self): _log_empty_draws(self.epoch, self.empty_draws)
 
     def training_step(self, batch, i):
         self.prompts = self.policy.for_batch(batch, generator(self.cfg.seed, 'prompts', self.current_epoch, i, self.global_rank))
@@ -237,6 +240,7 @@ class VideoModule(pl.LightningModule):
         losses = self.loss(self.outs, batch)
         if not losses['loss'].isfinite(): raise _not_finite(losses, batch)
         self.losses.append(losses['loss'].item())
+        self.empty_draws += batch.empty_draws
         self.log('epoch', float(self.epoch), batch_size=len(batch))       # Lightning counts from 0
         self.log_dict({f'train/{k}': v.detach() for k, v in losses.items()}, batch_size=len(batch))
         self.log('loss', losses['loss'].detach(), prog_bar=True, logger=False, batch_size=len(batch))
@@ -282,6 +286,9 @@ class VideoModule(pl.LightningModule):
 def _not_finite(losses, batch):
     bad = [k for k, v in losses.items() if not v.isfinite()]
     return ModelError(f"the loss is not finite ({', '.join(bad)}) on video {batch.video_ids}, frames {batch.frame_ids}: lower optimizer.lr, or train with trainer.precision=32-true")
+
+def _log_empty_draws(epoch, n):
+    if n: log.info(f"epoch {epoch}: {_n(n, 'random window')} showed no object and {'was' if n==1 else 'were'} drawn again")
 
 def _audit(audit, sam2):
     audit.step(sam2)
@@ -533,6 +540,42 @@ class Progress(ProgressBar):
     def teardown(self, trainer, pl_module, stage):
         for kind in list(self.bars): self.close(kind)
 
+# %% ../nbs/11_trainer.ipynb #place001
+def in_notebook()->bool:
+    "Is this a session that somebody types in? Lightning asks the same before it starts more processes"
+    return hasattr(sys, 'ps1') or bool(sys.flags.interactive)
+
+def n_devices(
+    conf:TrainerConf,  # `devices`, `accelerator`
+    gpus:int           # GPUs of this machine
+)->int:
+    "How many devices of this machine a run would take"
+    d = conf.devices
+    if isinstance(d, str) and d.lstrip('-').isdigit(): d = int(d)
+    if isinstance(d, (list, tuple)): return len(d)
+    if isinstance(d, str) and ',' in d: return len([o for o in d.split(',') if o.strip()])
+    if d in ('auto', -1): return max(1, gpus) if conf.accelerator in ('auto', 'gpu', 'cuda') else 1
+    return d if isinstance(d, int) else 1
+
+# %% ../nbs/11_trainer.ipynb #place002
+def placement(
+    conf:TrainerConf,  # `devices`, `strategy`, `accelerator`, `num_nodes`
+    gpus:int,          # GPUs of this machine
+    notebook:bool      # In a notebook, which is one process?
+)->tuple:              # (devices, strategy) for Lightning's Trainer
+    "Where a run takes place; raises `ConfigError` for several processes in a notebook"
+    n, own = n_devices(conf, gpus), conf.strategy not in ('auto', 'ddp')
+    several = n > 1 or conf.num_nodes > 1
+    if own: return conf.devices, conf.strategy
+    if several and notebook:
+        elsewhere = "train(cfg, live=True) and the command sam2_video_train start processes of their own"
+        if conf.devices not in ('auto', -1, '-1') or conf.num_nodes > 1:
+            asked = f"trainer.num_nodes={conf.num_nodes}" if conf.num_nodes > 1 else f"trainer.devices={conf.devices}"
+            raise ConfigError(f"{asked}: a notebook is one process and takes one device: {elsewhere}")
+        log.info(f"a notebook is one process: it takes one of the {n} GPUs; {elsewhere} and take them all")
+        return 1, 'auto'
+    return conf.devices, 'ddp_find_unused_parameters_true' if several or conf.strategy=='ddp' and not notebook else 'auto'
+
 # %% ../nbs/11_trainer.ipynb #c039
 class KeepOnStop(Callback):
     "A stop from the keyboard keeps what was reached"
@@ -540,15 +583,11 @@ class KeepOnStop(Callback):
     def on_exception(self, trainer, pl_module, e):
         if isinstance(e, KeyboardInterrupt) and trainer.state.fn=='fit' and trainer.global_step: trainer.save_checkpoint(self.run/'checkpoints/last.ckpt')
 
-def strategy_of(conf:TrainerConf)->str:
-    "The strategy; with several processes each may see clips that reach other parameters (no object after the first frame, another kind of prompt)"
-    several = conf.devices not in ('auto', 1, '1', '-1', -1) or torch.cuda.device_count()>1 or conf.num_nodes>1
-    return 'ddp_find_unused_parameters_true' if conf.strategy=='ddp' or (conf.strategy=='auto' and several) else conf.strategy
-
 def trainer_args(conf:TrainerConf)->dict:
     "The arguments of Lightning's Trainer"
     args = {f.name: getattr(conf, f.name) for f in fields(conf) if f.name!='early_stopping_patience'}
-    return args | dict(strategy=strategy_of(conf))
+    devices, strategy = placement(conf, torch.cuda.device_count(), in_notebook())
+    return args | dict(devices=devices, strategy=strategy)
 
 def check_trainer(conf:TrainerConf):
     "Raise a `ConfigError` for what cannot be had on this machine, before any data is read"
