@@ -25,7 +25,7 @@ from .coco import CocoVideo
 from .runs import datasets, logging_to, new_run, scorable, test_videos, video_prints
 from .prompts import PromptPolicy, noisy
 from .weights import Start, load_weights, read_start, weights_hash
-from .model import SAM2VideoModel, build_sam2, device_of, in_precision, model_label, resolve_model
+from .model import SAM2VideoModel, build_sam2, device_of, in_precision, model_label, model_settings, resolve_model
 from .metrics import *
 from .track import score_video, track, truth_prompts, with_truth
 
@@ -84,12 +84,13 @@ def cache_file(
     cfg:TrainConf,    # Resolved
     weights:dict,     # Of the model
     coco:CocoVideo,   # Dataset
-    videos            # Those that are tracked
+    videos,           # Those that are tracked
+    name=None         # Size, YAML or settings of the model: the same weights track otherwise with others
 )->Path:
     "Where the figures of these weights on these videos are kept"
     p = cfg.predict
     stamps = [(str(v), [(f.path.name, (st := f.path.stat()).st_size, st.st_mtime_ns) for f in coco.frames[v]]) for v in videos]
-    parts = (__version__, weights_hash(weights), hashlib.blake2b(coco.path.read_bytes()).hexdigest(), coco.mode, stamps, asdict(cfg.prompts), cfg.data.annotated_key, cfg.data.image_size,
+    parts = (__version__, weights_hash(weights), model_settings(name), hashlib.blake2b(coco.path.read_bytes()).hexdigest(), coco.mode, stamps, asdict(cfg.prompts), cfg.data.annotated_key, cfg.data.image_size,
              str(cfg.trainer.precision), cfg.eval.boundary, cfg.seed, (p.memory, p.trust_iou, p.hypotheses, p.mask_threshold, p.presence_threshold))
     name = hashlib.blake2b(json.dumps(plain(parts), sort_keys=True).encode(), digest_size=10).hexdigest()
     return Path(cfg.eval.cache_dir or Path(cfg.output_dir)/'baselines')/f'{name}.json'
@@ -373,7 +374,8 @@ def _evaluate(cfg, run):
     if 'thresholds' in m: m['thresholds'] |= {'with': m['after']['JF'], 'without': score_split(model, coco, videos, _with_thresholds(cfg, 0., 0.), progress=bar)['JF']}
     if before:
         old = model_before(*before, cfg)
-        m['before'] = cached(cache_file(as_given, old.sam2.state_dict(), coco, videos), lambda: score_split(old, coco, videos, as_given, progress=bar))
+        file = cache_file(as_given, old.sam2.state_dict(), coco, videos, before[0].name)
+        m['before'] = cached(file, lambda: score_split(old, coco, videos, as_given, progress=bar))
         m['difference'] = difference(m['before']['per_object'], m['after']['per_object'], cfg.eval.bootstrap, generator(cfg.seed, 'bootstrap'))
     if cfg.eval.noise: m['noise'] = {a: m['after']['JF'] if not a else score_split(model, coco, videos, cfg, a, bar)['JF'] for a in sorted({0., *cfg.eval.noise})}
     if cfg.eval.memories: m['memories'] = {k: m['after']['JF'] if k==cfg.predict.memory else score_split(model, coco, videos, _with_memory(cfg, k), progress=bar)['JF'] for k in cfg.eval.memories}

@@ -718,7 +718,7 @@ def _before(trainer, module, dm, on):
     "Figures of the model before training: measured, or found where an earlier run put them"
     coco, whole = dict(val=dm.val_coco, test=dm.test_coco)[on], on=='test' or module.cfg.trainer.limit_val_batches is None
     videos = coco.videos[:module.cfg.eval.max_videos]
-    file = cache_file(module.cfg, module.model.sam2.state_dict(), coco, videos) if whole else None
+    file = cache_file(module.cfg, module.model.sam2.state_dict(), coco, videos, module.about['model']) if whole else None
     if file and file.is_file(): figures = json.loads(file.read_text(encoding='utf-8'))
     else:
         figures = _measure(trainer, module, dm, on)
