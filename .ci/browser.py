@@ -33,9 +33,10 @@ def jupyter(folder, threads=1, theme='JupyterLab Light'):
     "A Jupyter server of its own settings, on a free port; gives its address"
     with socket.socket() as s: s.bind(('127.0.0.1', 0)); port = s.getsockname()[1]
     own = Path(tempfile.mkdtemp())
-    chosen = own/'JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings'
-    chosen.parent.mkdir(parents=True)
-    chosen.write_text(json.dumps(dict(theme=theme)))
+    chosen = own/'JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension'
+    chosen.mkdir(parents=True)
+    (chosen/'themes.jupyterlab-settings').write_text(json.dumps(dict(theme=theme)))
+    (chosen/'notification.jupyterlab-settings').write_text(json.dumps(dict(fetchNews='false')))     # else it asks, over the page
     env = os.environ | {k: str(own/k) for k in ('JUPYTER_CONFIG_DIR', 'JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR')} | dict(OMP_NUM_THREADS=str(threads), PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     cmd = [sys.executable, '-m', 'jupyterlab', '--allow-root', '--no-browser', '--ip=127.0.0.1', f'--port={port}', "--IdentityProvider.token=", '--ServerApp.disable_check_xsrf=True', '--LabApp.extension_manager=readonly', '--LabApp.news_url=None', f'--ServerApp.root_dir={folder}']
     with open(own/'log', 'w') as log: server = subprocess.Popen(cmd, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT)
@@ -290,7 +291,7 @@ def test_live(tab, folder):
     tab.run_all('live.ipynb')
     page = tab.page
     press = lambda name: page.get_by_role('button', name=name, exact=True).click()
-    state = lambda what, s=60: tab.until("w => new RegExp(w).test(document.querySelector('[role=status] table')?.textContent || '')", what, s, what)
+    state = lambda what, s=60: tab.until("w => new RegExp(w).test(document.querySelector('.jupyter-widgets [role=status] table')?.textContent || '')", what, s, what)
     assert page.get_by_role('alert').filter(has_text='no such run folder').count()
     state('training'); state(r'step\s*([5-9]|\d\d)')
     press('pause'); state('paused'); press('GIF now'); tab.until("() => [...document.images].some(i => i.src.startsWith('blob:') && i.naturalWidth > 100 && i.closest('.widget-image, .jupyter-widgets'))", 'a GIF', 40)
@@ -364,7 +365,7 @@ def test_themes(b, front, out):
                 grounds[name] = np.asarray(Image.open(io.BytesIO(picture)).convert('L')).mean()
             if name=='live':
                 page.get_by_role('button', name='stop', exact=True).click()
-                tab.until("() => /finished/.test(document.querySelector('[role=status] table').textContent)", 'finished', 90)
+                tab.until("() => /finished/.test(document.querySelector('.jupyter-widgets [role=status] table').textContent)", 'finished', 90)
             page.close()
     for name, light in grounds.items():
         if (light > 128) != (theme=='Light'): errors.append(f'{name}: curves of brightness {light:.0f} in the {theme} theme')

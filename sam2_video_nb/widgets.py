@@ -392,7 +392,7 @@ _css = """
 .film input.frame{flex:1;min-width:120px}.film input.opacity{width:80px;vertical-align:middle}.film input.speed{width:3.2em}.film .label{min-width:9em;font-variant-numeric:tabular-nums}
 .film button{cursor:pointer}.film .chip,.film .key{display:inline-flex;align-items:center;gap:4px;border:1px solid #9996;border-radius:9px;padding:1px 7px;background:transparent;color:inherit;font:inherit}.film .key{border:0;padding:0}
 .film .chip[aria-pressed=false]{opacity:.4;text-decoration:line-through}.film i{width:10px;height:10px;border-radius:5px;display:inline-block}
-.film kbd{font:10px sans-serif;opacity:.6;border:1px solid #9996;border-radius:3px;padding:0 3px}.film .problems button{display:block;text-align:left;border:0;background:transparent;color:inherit;font:12px sans-serif;padding:2px 0;text-decoration:underline dotted}.film .problems{max-height:130px;overflow:auto}
+.film kbd{font:10px sans-serif;opacity:.75;border:1px solid #9996;border-radius:3px;padding:0 3px}.film .problems button{display:block;text-align:left;border:0;background:transparent;color:inherit;font:12px sans-serif;padding:2px 0;text-decoration:underline dotted}.film .problems{max-height:130px;overflow:auto}
 .film .said{min-height:1.2em;font-size:12px}.film .said.error{color:#b34700;color:light-dark(#b34700,#ff9a57);font-weight:bold}
 .film-more .jupyter-widget-Collapse-header{color:var(--jp-ui-font-color1)}
 """ + theme_css.replace('.themed', '.film')      # selects, sliders and buttons as dark as the notebook
