@@ -84,9 +84,12 @@ class Path2d(NamedTuple):
     radius:np.ndarray   # (T,) as a share of the side
     angle:np.ndarray    # (T,) radians
 
-def draw_look(gen=None):
+def draw_look(
+    gen=None,           # `torch.Generator`
+    radius=(.13,.22)    # Smallest and largest, as a share of the frame's side
+)->Look:
     "A look by chance"
-    return Look(randint(0, len(SHAPES)-1, gen), choose(PATTERNS, gen), two_colors(gen), uniform(.13, .22, gen))
+    return Look(randint(0, len(SHAPES)-1, gen), choose(PATTERNS, gen), two_colors(gen), uniform(*radius, gen))
 
 # %% ../nbs/04_synth.ipynb #c017
 def draw_path(
@@ -174,9 +177,9 @@ def _bar(frames, gen):
     ones = np.ones(frames)
     return Look(-1, 'plain', two_colors(gen, (0,.3), (.2,.6)), .1), Path2d(np.stack([x, .5*ones], 1), uniform(.06, .12, gen)*ones, uniform(-.3, .3, gen)*ones)
 
-def _cast(frames, n_objects, gen, p_twin, p_leave, p_late, p_bar):
+def _cast(frames, n_objects, gen, p_twin, p_leave, p_late, p_bar, radius=(.13,.22)):
     "Looks and paths of one video, from the back to the front"
-    looks = [draw_look(gen) for _ in range(randint(*n_objects, gen))]
+    looks = [draw_look(gen, radius) for _ in range(randint(*n_objects, gen))]
     if len(looks)>1 and rand(gen)<p_twin: looks[1] = looks[0]._replace(radius=looks[0].radius*uniform(.9, 1.1, gen))
     kind = lambda i, p: 'leave' if p<p_leave else 'late' if p<p_leave+p_late and i else 'stay'   # one at least is there from the start
     paths = [draw_path(kind(i, rand(gen)), p, l.radius, frames, gen) for i,(p,l) in enumerate(zip(_starts(len(looks), gen), looks))]
@@ -193,11 +196,12 @@ def make_video(
     p_twin:float=.3,    # Chance that two objects look the same
     p_leave:float=.3,   # Chance, for each object, that it leaves the frame and comes back
     p_late:float=.15,   # Chance, for each object but one, that it comes into the frame later
-    p_bar:float=.3      # Chance of a bar that crosses in front of everything
+    p_bar:float=.3,     # Chance of a bar that crosses in front of everything
+    radius=(.13,.22)    # Smallest and largest object, as a share of the side
 )->SynthVideo:
     "A video of moving shapes and the truth about it"
     for _ in range(100):
-        looks, paths = zip(*_cast(frames, n_objects, gen, p_twin, p_leave, p_late, p_bar))
+        looks, paths = zip(*_cast(frames, n_objects, gen, p_twin, p_leave, p_late, p_bar, radius))
         images, masks = paint(looks, paths, background(frames, size, gen))
         seen = masks.any((2,3))
         if seen[0].any() and (seen.sum(0) >= min(frames, 2)).all(): break
@@ -234,7 +238,8 @@ def _finished(
         try: info = json.loads(f.read_text(encoding='utf-8'))['info']; found = info['params'] if info['made_by']==_made_by else None
         except (ValueError, LookupError, TypeError): found = None
         if found is None: raise DataError(f"{f}: not made by this version of the built-in data: {hint}")
-        diff = ', '.join(f'{k}={found.get(k)} there, {v} asked for' for k,v in params.items() if found.get(k)!=v)
+        keys = dict.fromkeys([*params, *found])       # a set of other objects has settings that were not asked for
+        diff = ', '.join(f'{k}={found.get(k)} there, {params.get(k)} asked for' for k in keys if found.get(k)!=params.get(k))
         if diff: raise DataError(f"{f} was made with other settings ({diff}): {hint}")
     if all(f.exists() for f in jsons): return True
     if (folder/'frames').exists() and not (folder/'unfinished').exists(): raise DataError(f"{folder} has frames that are not the built-in data's: {hint}")
@@ -248,19 +253,20 @@ def write_synth(
     size:int=128,           # Side of the square frames, pixels
     seed:int=0,             # Of all of it
     val_fraction:float=1/6, # Share of the videos that is held out, one at least
-    progress:bool=False     # Show a progress bar
+    progress:bool=False,    # Show a progress bar
+    **easier                # What else `make_video` takes, for other objects: n_objects, radius, p_leave …
 )->tuple:                   # Paths of train.json and val.json
     "Make the built-in data, or find it made"
     folder, n_val = Path(folder), max(1, round(videos*val_fraction))
     if not 0<=n_val<videos: raise DataError(f"{videos} videos, {n_val} of them held out, leave none to train on: ask for more videos or a smaller share")
     out = folder/'train.json', folder/'val.json'
-    params = dict(videos=videos, frames=frames, size=size, seed=seed, val_fraction=val_fraction)
+    params = json.loads(json.dumps(dict(videos=videos, frames=frames, size=size, seed=seed, val_fraction=val_fraction, **easier)))    # as they are read again
     if _finished(folder, params): return out
     folder.mkdir(parents=True, exist_ok=True)
     (folder/'unfinished').touch()
     rows, todo = dict(train=([],[]), val=([],[])), [('train', i) for i in range(videos-n_val)] + [('val', i) for i in range(n_val)]
     for k,(split,i) in enumerate(tqdm(todo, desc='built-in videos', disable=not progress)):
-        vid = make_video(frames, size, gen=generator(seed, 'synth', split, i))
+        vid = make_video(frames, size, gen=generator(seed, 'synth', split, i), **easier)
         new = video_json(vid, f'{split}_{i:03d}', k*frames+1)
         for row, im in zip(new[0], vid.images): _save(im, folder/row['file_name'])
         for old, o in zip(rows[split], new): old += o
