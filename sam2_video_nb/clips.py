@@ -209,11 +209,11 @@ class VideoClips(Dataset):
     "Clips of a `CocoVideo`; number `i` looks the same whenever seed and epoch are the same"
     def __init__(self,
         coco:CocoVideo,   # The videos
-        conf:DataConf=None, # `data.*`; None: its defaults
+        conf:DataConf=None, # `data.*`; None: its defaults, at the 128 px of the built-in nano
         train:bool=True,  # Draw start, interval, direction, objects and augmentation? Validation takes clips as they are, late objects included
         seed:int=0        # Of all draws
     ):
-        conf = checked(conf or DataConf(), DataConf)
+        conf = checked(conf or DataConf(image_size=128), DataConf)
         self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
         self.cache, self.augment = FrameCache(coco, self.size, conf.cache_frames), Augment(conf)

@@ -124,6 +124,8 @@ class Settings:
     def __setattr__(self, name, value):
         super().__setattr__(name, field_value(self.field_of(name), value, self.key_of(name)))
 
+    def __delattr__(self, name): raise ConfigError(f"{self.key_of(name)} cannot be deleted: give it a value")
+
     @classmethod
     def key_of(cls, name): return f'{cls._group}.{name}' if cls._group else name
 

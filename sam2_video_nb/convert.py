@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['known_names', 'formats', 'back', 'layouts', 'find_videos', 'MaskFile', 'read_mask', 'nearest', 'Obj', 'FrameIn',
-           'size_of_picture', 'first_appearances', 'palette_video', 'write_dataset', 'convert_davis', 'convert_png',
-           'match_names', 'files_below', 'lone_frames', 'suggest_pattern', 'videos_of', 'colour_table', 'read_colours',
-           'convert_colours', 'about_video', 'not_looked_at', 'lost_things', 'say_lost', 'each_frame', 'open_back',
-           'back_davis', 'back_png', 'back_colours']
+           'size_of_picture', 'first_appearances', 'doubtful_absence', 'palette_video', 'write_dataset',
+           'convert_davis', 'convert_png', 'match_names', 'files_below', 'lone_frames', 'suggest_pattern', 'videos_of',
+           'colour_table', 'read_colours', 'convert_colours', 'about_video', 'not_looked_at', 'lost_things', 'say_lost',
+           'each_frame', 'open_back', 'back_davis', 'back_png', 'back_colours']
 
 # %% ../nbs/13_convert.ipynb #c002
 import json, os, re, shutil
@@ -191,10 +191,19 @@ def _check_missing(missing, *known):
 def first_appearances(
     shown:list   # A set of objects a frame; None: no mask
 )->bool:
-    "Masks on some frames only, and no object on two of them: each shows what is new, and says nothing of the others"
+    "Masks on some frames only, each of what is new or of a single object: they say nothing of the others"
     masks = [s for s in shown if s is not None]
     objs = [o for s in masks for o in s]
-    return len(masks) < len(shown) and len([s for s in masks if s]) > 1 and len(objs)==len(set(objs))
+    if len(masks)==len(shown) or len([s for s in masks if s]) < 2: return False
+    new_ones, lone_ones = len(objs)==len(set(objs)), len(set(objs)) > 1 and max(map(len, masks))==1
+    return new_ones or lone_ones
+
+def doubtful_absence(
+    frames:list  # Of `FrameIn`, of one video
+)->bool:
+    "Masks on some frames only, some of which leave objects out that others show: gone, or not drawn?"
+    shown = [{o.id for o in f.objs if o.id is not None} for f in frames if f.objs is not None]
+    return len(shown) < len(frames) and len(set(map(frozenset, shown))) > 1
 
 def palette_video(
     video:str,
@@ -332,8 +341,12 @@ def convert_davis(
     read = {v: palette_video(v, fs, cats.get(v), resize_masks, missing) for v, fs in bar}
     partly = [v for v, fs in read.items() if any(f.unlabelled for f in fs)]
     if partly and missing=='auto':
-        print(f"{_some(partly)}: masks of first appearances, each of new objects: on such a frame the other objects "
-            "are unlabelled (--missing absent: they are gone)")
+        print(f"{_some(partly)}: masks of first appearances, each of new objects or of one: on such a frame the other "
+            "objects are unlabelled (--missing absent: they are gone)")
+    unsure = [v for v, fs in read.items() if v not in partly and doubtful_absence(fs)]
+    if unsure and missing=='auto':
+        print(f"{_some(unsure)}: masks on some frames only, and some leave out objects that others show: those count as "
+            "absent there (--missing unlabelled: nobody drew them)")
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
 # %% ../nbs/13_convert.ipynb #c040

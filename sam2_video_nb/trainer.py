@@ -751,6 +751,8 @@ def _resume(cfg, start, optimizer):
     size, instead = start.about.get('image_size'), 'give it as model.checkpoint_path'
     if size is None: raise ConfigError(f"resume={cfg.resume}: not a checkpoint of a run of ours: to start from its weights, {instead}")
     if size!=cfg.data.image_size: raise ConfigError(f"resume={cfg.resume} was trained at {size} px, data.image_size is {cfg.data.image_size}")
+    done, most = start.about.get('epoch') or 0, cfg.trainer.max_epochs
+    if most!=-1 and most < done: raise ConfigError(f"resume={cfg.resume} is in epoch {done}, trainer.max_epochs={most}: give {done} or more")
     if why := misfit(optimizer, read_optimizer(cfg.resume)):
         raise ModelError(f"resume={cfg.resume}: its optimizer does not fit these settings ({why}): resume with the settings that it was trained with, or {instead}")
     return cfg.resume
