@@ -11,7 +11,8 @@ import argparse, ast, json, os, shlex, sys
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from .config import Sam2VideoError, TrainConf, fitted, help_text, load_cfg
+from textwrap import indent
+from .config import Sam2VideoError, TrainConf, fitted, help_text, is_read, load_cfg
 
 # %% ../nbs/14_cli.ipynb #c005
 def run_command(
@@ -33,11 +34,12 @@ def run_command(
 def _first_process(): return not int(os.environ.get('LOCAL_RANK', 0))      # of several processes one speaks
 
 def begin(
-    command:str,     # As sam2_video_train
-    cfg:TrainConf    # Its settings
+    command:str,        # As sam2_video_train
+    cfg:TrainConf=None  # Its settings; None: it has none, and speaks on a terminal only
 ):
     "Say at once that the settings were understood: what comes next takes seconds"
-    if cfg.log_level not in ('debug', 'info') or not _first_process(): return
+    quiet = cfg.log_level not in ('debug', 'info') if cfg else not sys.stderr.isatty()
+    if quiet or not _first_process(): return
     print(f'{command}: loading PyTorch …', file=sys.stderr, flush=True)
 
 def command_line(
@@ -60,7 +62,9 @@ def closing(
     print(fitted(line, sys.stdout))
     for what, path in found:
         if Path(path).exists(): print(f'{what}: {path}')
-    if then: print(f'next:\n  {command_line(*then)}')
+    if then: print(_next(then))
+
+def _next(words): return f'next:\n  {command_line(*words)}'
 
 # %% ../nbs/14_cli.ipynb #c009
 usage_train = """usage: sam2_video_train [key=value ...]
@@ -76,17 +80,27 @@ Below, key=default and what it means; a key alone is empty by default.
 """
 
 def trial(
-    r   # What `train` returned
-)->list:  # Words of a command
+    checkpoint,   # Of the trained model
+    args,         # The command's words: those that `sam2_video_predict` reads, too, are kept
+    data=None,    # COCO-video JSON that the model was measured on
+    figures=None  # What was measured there, with `per_video`
+)->list:          # Words of a command
     "How to try a trained model: on a video of its own data, or on any other"
-    best = r.folder/'checkpoints'/'best.ckpt'
-    if not best.is_file(): best = best.with_name('last.ckpt')
-    if not best.is_file(): return []
-    val, root = (r.metrics.get('data') or {}).get('val'), r.module.cfg.data.image_root
-    video = next(iter((r.metrics.get('after') or {}).get('per_video') or ()), None)
+    video = next(iter((figures or {}).get('per_video') or ()), None)
     where = ['predict.source=video.mp4', 'predict.prompts=prompts.json']
-    if val and video is not None: where = [f"predict.prompts={val['path']}", f'predict.video_id={video}', *([f'data.image_root={root}'] if root else [])]
-    return ['sam2_video_predict', *where, f'model.checkpoint_path={best}']
+    if data and video is not None: where = [f'predict.prompts={data}', f'predict.video_id={video}']
+    kept = [a for a in args if is_read(a.partition('=')[0], 'predict')]
+    kept = [a for a in kept if not a.startswith(('model.checkpoint_path=', 'predict.', 'data.train_path=', 'data.val_path='))]
+    return ['sam2_video_predict', *where, *kept, f'model.checkpoint_path={checkpoint}']
+
+def _trial(run, args):
+    "How to try what a run left: its best checkpoint, or its last; nothing where it left none"
+    made = [run.folder/'checkpoints'/f'{name}.ckpt' for name in ('best', 'last')]
+    best = next((p for p in made if p.is_file()), None)
+    if not best: return []
+    val = (run.metrics.get('data') or {}).get('val') or {}
+    own = [a for a in args if not a.startswith('model.')]       # its checkpoint knows the model
+    return trial(best, own, val.get('path'), run.metrics.get('after'))
 
 def train(
     args=None   # Overrides; None: those of the command line
@@ -104,7 +118,7 @@ def train(
         if not _first_process(): return
         last = r.folder/'checkpoints'/'last.ckpt'
         again = ['sam2_video_train', *(a for a in args if not a.startswith('resume=')), f'resume={last}'] if last.is_file() else []
-        closing(r.line(), [('report', r.folder/'report.html')], again if r.interrupted else trial(r))
+        closing(r.line(), [('report', r.folder/'report.html')], again if r.interrupted else _trial(r, args))
         return 130 if r.interrupted else 0
     return run_command(body)
 
@@ -128,14 +142,26 @@ def check(
     a = _parse(p, args)
     if isinstance(a, int): return a
     def body():
+        begin('sam2_video_check')
         from sam2_video_nb.coco import CocoVideo, check_all
         kw = dict(image_root=getattr(a, 'image_root', None), allow_absolute=a.allow_absolute, annotated_key=a.annotated_key, objects=a.objects)
         report = check_all(a.files, check_files=a.check_files, clip_length=a.clip_length, progress=not a.json, **kw)
-        print(json.dumps(report.to_json(), indent=1) if a.json else report)
+        print(json.dumps(report.to_json(), indent=1) if a.json else fitted(str(report), sys.stdout))
         png = getattr(a, 'stats_png', None)
         if (a.stats or png) and report.ok and not a.json: _statistics(a.files, [CocoVideo(f, **kw) for f in a.files], png)
+        if report.ok and not a.json: print(_next(_training(a)))
         return 0 if report.ok else 1
     return run_command(body)
+
+def _training(checked):
+    "How to train on what was checked: the first file, held out the second, tested on the third"
+    keys = ('train_path', 'val_path', 'test_path')
+    data = [f'data.{k}={f}' for k, f in zip(keys, checked.files)]
+    if root := getattr(checked, 'image_root', None): data.append(f'data.image_root={root}')
+    if checked.annotated_key!='is_annotated': data.append(f'data.annotated_key={checked.annotated_key}')
+    if checked.objects!='auto': data.append(f'data.objects={checked.objects}')
+    if checked.allow_absolute: data.append('data.allow_absolute=true')
+    return ['sam2_video_train', *data, 'model.name=tiny', 'model.checkpoint_path=hub']
 
 def _statistics(files, datasets, png):
     "Print statistics and recommendations, draw them"
@@ -143,7 +169,7 @@ def _statistics(files, datasets, png):
     from sam2_video_nb.stats import recommendation, show_stats, stats, stats_table
     for i, (f, c) in enumerate(zip(files, datasets)):
         s = stats(c)
-        print(f'\n{f}\n{stats_table(s)}\n\nrecommended\n{recommendation(s)}')
+        print(fitted(f'\n{f}\n{stats_table(s)}\n\nrecommended\n{recommendation(s)}', sys.stdout))
         if not png: continue
         path = Path(png) if len(files)==1 else Path(png).with_name(f'{Path(png).stem}_{i+1}.png')
         with written_whole(path) as p: show_stats(s).savefig(p, format='png')
@@ -213,7 +239,11 @@ def _formats():
 
 def explain(formats)->str:
     "Every format with what it looks like"
-    return '\n\n'.join(f"{name}\n  {doc}" + ''.join(f'\n    {l}' for l in layout.strip('\n').splitlines()) for name, (_, _, doc, layout) in formats.items())
+    def about(name, doc, layout):
+        lines = [name, indent(fitted(doc, width=76), '  ')]
+        if layout: lines.append(indent(fitted(layout.strip('\n'), width=74), '    '))
+        return '\n'.join(lines)
+    return '\n\n'.join(about(name, doc, layout) for name, (_, _, doc, layout) in formats.items())
 
 def convert(
     args=None   # As on the command line
@@ -224,16 +254,20 @@ def convert(
     p.add_argument('--list', action='store_true', help="explain every format")
     sub = p.add_subparsers(dest='format', metavar='FORMAT')
     for name, (module, f, doc, layout) in known.items():
-        q = sub.add_parser(name, help=doc, description=f'{doc}\n\n{layout}', formatter_class=argparse.RawDescriptionHelpFormatter)
+        q = sub.add_parser(name, help=doc, description=fitted(f'{doc}\n\n{layout}', width=78), formatter_class=argparse.RawDescriptionHelpFormatter)
         add_options(q, _functions(source_of(module))[f][1])
     a = _parse(p, args)
     if isinstance(a, int): return a
     if a.list: print(explain(known)); return 0
     if not a.format: p.print_usage(sys.stderr); print('sam2_video_convert: name a format; --list explains them', file=sys.stderr); return 1
     def body():
+        begin('sam2_video_convert')
         module, f, _, _ = known[a.format]
         done = getattr(import_module(f'sam2_video_nb.{module}'), f)(**{k: v for k, v in vars(a).items() if k not in ('list', 'format')})
-        print('\n'.join(str(o) for o in (done if isinstance(done, (tuple, list)) else [done]) if o))
+        done = [str(o) for o in (done if isinstance(done, (tuple, list)) else [done]) if o]
+        print('\n'.join(done))                       # paths alone: a script may read them
+        if sys.stderr.isatty() and not a.format.startswith('to-'):
+            print(_next(['sam2_video_check', *done, '--check-files', '--stats']), file=sys.stderr)
     return run_command(body)
 
 # %% ../nbs/14_cli.ipynb #c035
@@ -262,7 +296,9 @@ def evaluate(
         from sam2_video_nb.evaluate import evaluate as run
         r = run(cfg)
         print(r._repr_markdown_())
-        closing(r.line(), [('chart', r.folder/'scores.png'), ('each object', r.folder/'scores.csv')])
+        found = [('chart', r.folder/'scores.png'), ('each object', r.folder/'scores.csv')]
+        model = cfg.model.checkpoint_path
+        closing(r.line(), found, trial(model, args, r.metrics.get('data'), r.metrics.get('after')) if model else ())
     return run_command(body)
 
 usage_predict = """usage: sam2_video_predict [key=value ...]
@@ -298,7 +334,9 @@ def predict(
         found = [('overlay', o) for o in sorted(r.folder.glob('overlay.*'))] + [('masks', r.folder/'masks'), ('JSON', r.folder/'predictions.json')]
         again = ['sam2_video_predict', *(a for a in args if not a.startswith(('predict.resume=', 'predict.output=')))]
         again += [f'predict.output={r.folder}', 'predict.resume=true']
-        closing(r.line(), found, again if r.interrupted else ())
+        trained = (cfg.model.checkpoint_path or '').endswith('.ckpt')
+        write = ['sam2_video_export', cfg.model.checkpoint_path, 'my_model'] if trained else ()
+        closing(r.line(), found, again if r.interrupted else write)
         return 130 if r.interrupted else 0
     return run_command(body)
 
@@ -307,12 +345,13 @@ def export(
 )->int:         # Exit code
     "Write a trained model for others: official SAM 2, a delta, transformers"
     doc, options = _functions(source_of('export'))['export_model']
-    p = argparse.ArgumentParser('sam2_video_export', description=doc.partition('; raises')[0], formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser('sam2_video_export', description=doc.partition('; raises')[0])
     add_options(p, options)
     a = _parse(p, args)
     if isinstance(a, int): return a
     def body():
+        begin('sam2_video_export')
         from sam2_video_nb.export import export_model
         out = export_model(**vars(a))
-        print(f"{out}: {', '.join(sorted(p.name for p in out.iterdir()))}")
+        closing(f"{out}: {', '.join(sorted(p.name for p in out.iterdir()))}", [('how to load it', out/'README.md')])
     return run_command(body)

@@ -119,7 +119,7 @@ def model_card(
         def line(k, d): return f"| {k} | {Path(d['path']).name} | {d['videos']} | {d['frames']} | {d['objects']} | {', '.join(d['categories'])} |"
         out += ["## Data", '\n'.join(['| | file | videos | frames | objects | categories |', '| --- | --- | --- | --- | --- | --- |'] + [line(k, d) for k, d in data.items() if d])]
     if (metrics or {}).get('after'):
-        how = f", tracked from a {cfg['prompts']['prompt_type']} on the first frame of each object" if cfg else ''
+        how = f", tracked from prompts ({cfg['prompts']['prompt_type']}) on the first frame of each object" if cfg else ''
         out += ["## Results", f"J&F, J (region) and F (boundary) on videos that were held out{how}; prompted frames do not count. *Before* is the model that training started from.", markdown_table(metrics)]
     if cfg:
         how = dict(trainable_modules=cfg['model']['trainable_modules'], loss=cfg['loss']['preset'], lr=cfg['optimizer']['lr'], **{k: (metrics or {}).get(k) for k in ('epochs', 'steps')}, **{k: cfg['data'][k] for k in _data}, precision=cfg['trainer']['precision'], seed=cfg['seed'])
@@ -169,7 +169,7 @@ def export_model(
     "Write what others load: model.pt and model.yaml for the official SAM 2, with a model card; raises `ModelError`"
     path, run = _source(source)
     out = Path(out)
-    if not overwrite and out.is_dir() and any(out.iterdir()): raise ModelError(f"{out} is not empty: choose another folder, or overwrite")
+    if not overwrite and out.is_dir() and any(out.iterdir()): raise ModelError(f"{out} is not empty: choose another folder, or --overwrite")
     start = read_start(path, config or name, image_size, None if delta else base)
     weights, about, name = start.weights, start.about, start.name
     if not name: raise ModelError(f"{path} does not say which model it is: give --name (tiny, small, base_plus, large, nano) or --config (a YAML)")

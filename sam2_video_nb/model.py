@@ -230,7 +230,7 @@ def encode(
     images:Tensor    # (F,3,S,S) normalised
 )->Features:
     "Image features of `F` frames"
-    if images.shape[-1]!=sam2.image_size: raise ModelError(f"frames of {images.shape[-1]} px for a model of {sam2.image_size} px: set data.image_size to the model's")
+    if images.shape[-1]!=sam2.image_size: raise ModelError(f"frames of {images.shape[-1]} px for a model of {sam2.image_size} px: give both one size (data.image_size; in Python VideoClips(ds, DataConf(image_size={sam2.image_size})))")
     out = sam2.forward_image(images)
     n = sam2.num_feature_levels
     return Features(out['backbone_fpn'][-n:], out['vision_pos_enc'][-n:])

@@ -169,7 +169,7 @@ def split_dataset(
     if len(counts) < len(shares): raise DataError(f"{path}: {_n(len(counts), 'group' if group else 'video')} for {len(shares)} parts: too few to divide")
     part = _deal(counts, shares, generator(seed, 'split'))
     outs = {p: path.with_name(f'{path.stem}_{p}.json') for p in shares}
-    if not overwrite and (old := next((p for p in outs.values() if p.exists()), None)): raise DataError(f"{old} is there already: move it away, or overwrite")
+    if not overwrite and (old := next((p for p in outs.values() if p.exists()), None)): raise DataError(f"{old} is there already: move it away, or --overwrite")
     d = read_json(path)
     for p, out in outs.items():
         videos = {str(v) for v in coco.videos if part[of[v]]==p}
