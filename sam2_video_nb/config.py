@@ -249,7 +249,7 @@ class DataConf(Settings, group='data'):
 class PromptConf(Settings, group='prompts'):
     "What tells the model which object is meant, on the first frame where it is seen"
     prompt_type:Optional[str] = opt(None,
-        "mixed draws one of the three for each object; empty: as the checkpoint was trained, else mixed for nano from scratch on the built-in data, else mask", ['point', 'box', 'mask', 'mixed'])
+        "mixed draws one of the three for each object; empty: as the checkpoint was trained, else mixed (mostly masks) for nano from scratch on the built-in data, else mask", ['point', 'box', 'mask', 'mixed'])
     mix:Dict[str,float] = opt(dict(mask=.5, point=.25, box=.25), "mixed: the share of each kind", check=shares_of_kinds)
     num_pos_points:int = opt(1, "point: clicks on the object", lo=1)
     num_neg_points:int = opt(0, "point: clicks beside it", lo=0)
