@@ -272,7 +272,7 @@ function view({ model, el }) {
     const parts = []
     if (a.videos) {
       const list = make('select', { title: 'video', ariaLabel: 'video' }, ...a.videos.map((v, i) => make('option', { value: i, textContent: v, selected: i === a.video })))
-      list.onchange = () => model.send({ kind: 'open', video: +list.value })
+      list.onchange = () => openFilm({ video: +list.value })
       const to = i => i >= 0 && i < a.videos.length ? { kind: 'open', video: i } : null
       parts.push(go('\u25c0', 'video before', to(a.video-1)), list, go('\u25b6', 'next video', to(a.video+1)))
     }
@@ -284,14 +284,17 @@ function view({ model, el }) {
     }
     where.replaceChildren(make('b', { textContent: a.videos ? '' : a.title }), ...parts)
   }
+  function openFilm(where) {                         // the frame seen last is not to be told after the one asked for
+    clearTimeout(late); model.send({ kind: 'open', ...where })
+  }
   function listProblems() {
     found.hidden = !a.problems.length
-    found.replaceChildren(make('summary', { textContent: `${a.found} problem${a.found === 1 ? '' : 's'} found by check` + (a.found > a.problems.length ? `, the first ${a.problems.length} here; sam2_video_check lists all` : '') }), ...a.problems.map(p => make('button', { textContent: p.text, onclick: () => p.video === undefined || p.video === a.video && p.clip === a.clip ? seek(p.t) : model.send({ kind: 'open', video: p.video, frame: p.frame }) })))
+    found.replaceChildren(make('summary', { textContent: `${a.found} problem${a.found === 1 ? '' : 's'} found by check` + (a.found > a.problems.length ? `, the first ${a.problems.length} here; sam2_video_check lists all` : '') }), ...a.problems.map(p => make('button', { textContent: p.text, onclick: () => p.video === undefined || p.video === a.video && p.clip === a.clip ? seek(p.t) : openFilm({ video: p.video, frame: p.frame }) })))
   }
   function open() {
     const now = model.get('about'), fresh = !a || a.gen !== now.gen
     a = now
-    if (fresh) { see = whole(); stop0(); off.clear(); over.clear(); store.clear(a.names.length, a.width, a.height, a.gen); t = model.get('frame'); say(a.said || '') }
+    if (fresh) { clearTimeout(late); see = whole(); stop0(); off.clear(); over.clear(); store.clear(a.names.length, a.width, a.height, a.gen); t = model.get('frame'); say(a.said || '') }
     t = Math.max(0, Math.min(a.names.length-1, t))
     range.max = a.names.length-1; if (fresh) speed.value = Math.round(a.fps)
     fit(); canvas.classList.toggle('aim', !!a.clickable); sure.hidden = !a.clickable
