@@ -268,15 +268,15 @@ function view({ model, el }) {
     if (a.panes.includes('error')) chips.append(...a.error.map(o => { const s = make('span', { className: 'key' }, make('i', {}), o.name); s.firstChild.style.background = `rgb(${o.col})`; return s }))
   }
   function listPlaces() {
-    const go = (text, title, msg) => make('button', { textContent: text, title, disabled: !msg, onclick: () => { say('loading \u2026'); model.send(msg) } })
+    const go = (text, title, msg) => make('button', { textContent: text, title, disabled: !msg, onclick: () => { say('loading \u2026'); openFilm(msg) } })
     const parts = []
     if (a.videos) {
       const list = make('select', { title: 'video', ariaLabel: 'video' }, ...a.videos.map((v, i) => make('option', { value: i, textContent: v, selected: i === a.video })))
       list.onchange = () => openFilm({ video: +list.value })
-      const to = i => i >= 0 && i < a.videos.length ? { kind: 'open', video: i } : null
+      const to = i => i >= 0 && i < a.videos.length ? { video: i } : null
       parts.push(go('\u25c0', 'video before', to(a.video-1)), list, go('\u25b6', 'next video', to(a.video+1)))
     }
-    if (a.clips > 1) parts.push(go('\u2039', 'clip before', a.clip > 0 ? { kind: 'open', video: a.video, clip: a.clip-1 } : null), `clip ${a.clip+1} of ${a.clips}`, go('\u203a', 'next clip', a.clip+1 < a.clips ? { kind: 'open', video: a.video, clip: a.clip+1 } : null))
+    if (a.clips > 1) parts.push(go('\u2039', 'clip before', a.clip > 0 ? { video: a.video, clip: a.clip-1 } : null), `clip ${a.clip+1} of ${a.clips}`, go('\u203a', 'next clip', a.clip+1 < a.clips ? { video: a.video, clip: a.clip+1 } : null))
     const worst = Object.entries(a.curves).pop()
     if (worst && a.panes.includes('error')) {
       const order = worst[1].map((v, i) => [v, i]).filter(([v]) => v !== null).sort((p, q) => p[0]-q[0]).map(p => p[1])
