@@ -122,31 +122,31 @@ from pathlib import Path
 import numpy as np
 from sam2_video_nb.config import *
 from sam2_video_nb.core import rle_encode
-from sam2_video_nb.synth import write_synth
-from sam2_video_nb.widgets import browse
+from sam2_video_nb.data.synth import write_synth
+from sam2_video_nb.panels.browse import browse
 train, val = write_synth('data', videos=4, frames=12, size=128)
 d = json.loads(Path(train).read_text())
 d['annotations'][40]['segmentation'] = rle_encode(np.zeros((128,128)))       # a problem for `check` to find
 Path('data/bad.json').write_text(json.dumps(d))
 browse('data/bad.json', prompts=PromptConf(prompt_type='box'))""", "browse('nowhere.json')"]
 
-compare_cells = ["""from sam2_video_nb.model import SAM2VideoModel, build_sam2, livelier
-from sam2_video_nb.synth import write_synth
-from sam2_video_nb.widgets import compare
+compare_cells = ["""from sam2_video_nb.model.sam2 import SAM2VideoModel, build_sam2, livelier
+from sam2_video_nb.data.synth import write_synth
+from sam2_video_nb.panels.browse import compare
 train, val = write_synth('data', videos=4, frames=12, size=128)
 compare(SAM2VideoModel(build_sam2('nano', 128, 0)), SAM2VideoModel(livelier(build_sam2('nano', 128, 0))), train)"""]
 
-annotate_cells = ["""from sam2_video_nb.annotator import annotate
-from sam2_video_nb.coco import CocoVideo
-from sam2_video_nb.model import SAM2VideoModel, build_sam2, livelier
-from sam2_video_nb.synth import write_synth
+annotate_cells = ["""from sam2_video_nb.panels.annotator import annotate
+from sam2_video_nb.data.coco import CocoVideo
+from sam2_video_nb.model.sam2 import SAM2VideoModel, build_sam2, livelier
+from sam2_video_nb.data.synth import write_synth
 train, val = write_synth('data', videos=4, frames=12, size=128)
 coco = CocoVideo(train)
 panel = annotate((coco, coco.videos[0]), SAM2VideoModel(livelier(build_sam2('nano', 128))), 'mine.json')
 panel"""]
 
 live_cells = ["""from sam2_video_nb.config import load_cfg
-from sam2_video_nb.live import train, watch
+from sam2_video_nb.panels.live import train, watch
 cfg = load_cfg(['data.synth_videos=4', 'data.synth_frames=6', 'data.image_size=64', 'data.video_clip_length=3', 'trainer.max_epochs=500', 'trainer.check_val_every_n_epoch=500', 'trainer.log_every_n_steps=2', 'trainer.accelerator=cpu'])
 run = train(cfg, live=True)
 run""", "watch('nowhere')", "2+2"]
@@ -281,7 +281,7 @@ def test_annotate(tab, folder):
     tab.until("() => /outside the picture/.test(document.querySelector('.film .said').textContent) && document.querySelector('.film .said').classList.contains('error')", 'a click outside is refused in words')
     tab.shot('annotate_saved')
     reopened(tab, folder, 'annotate.ipynb', f)
-    from sam2_video_nb.coco import check
+    from sam2_video_nb.data.coco import check
     report = check(folder/'mine.json', check_files=True, progress=False)
     assert report.ok and report.n_annotations, str(report)
 
@@ -303,7 +303,7 @@ def test_live(tab, folder):
 
 def test_ours(tab, folder):
     "Our own notebooks, opened as they are and run from top to bottom"
-    for name in ('12_widgets', '12b_annotator'):
+    for name in ('50_panels.browse', '52_panels.annotator'):
         emptied(root/'nbs'/f'{name}.ipynb', folder/f'{name}.ipynb')
         tab.run_all(f'{name}.ipynb')
         film(tab); tab.page.wait_for_timeout(500); tab.shot(f'ours_{name}')
@@ -330,8 +330,8 @@ cut_off = """() => [...document.querySelectorAll('pre, div.cell-output-display, 
 figure_cells = ["""import numpy as np, tempfile
 from IPython.display import HTML
 from sam2_video_nb.show import *
-from sam2_video_nb.synth import write_synth
-from sam2_video_nb.widgets import browse
+from sam2_video_nb.data.synth import write_synth
+from sam2_video_nb.panels.browse import browse
 step = np.arange(60)
 curves({'loss': (step, np.exp(-step/30)), 'J&F': dict(before=(step, step/90), after=(step, step/70))})""",
 """train, val = write_synth('data', videos=4, frames=12, size=128)

@@ -1,4 +1,4 @@
-"""Runs notebooks and saves their outputs: python .ci/fill.py nbs/05_clips.ipynb …   (then nbdev_clean)
+"""Runs notebooks and saves their outputs: python .ci/fill.py nbs/14_data.clips.ipynb …   (then nbdev_clean)
 
 As nbdev_test does, it leaves out cells marked cuda, slow or eval: false. Widget state is not saved: pages cannot show it, and nbdev cannot read all of it.
 """

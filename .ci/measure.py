@@ -8,13 +8,13 @@ import argparse, json, os, statistics, subprocess, sys, tempfile, time, urllib.r
 from pathlib import Path
 from browser import Tab, browser, click, emptied, film, jupyter, notebook, root
 
-cells = ["""from sam2_video_nb.synth import write_synth
-from sam2_video_nb.widgets import browse
+cells = ["""from sam2_video_nb.data.synth import write_synth
+from sam2_video_nb.panels.browse import browse
 train, val = write_synth('data', videos=2, frames=60, size=512)
-browse(train)""", """from sam2_video_nb.annotator import annotate
-from sam2_video_nb.coco import CocoVideo
-from sam2_video_nb.model import SAM2VideoModel, build_sam2, livelier
-from sam2_video_nb.synth import write_synth
+browse(train)""", """from sam2_video_nb.panels.annotator import annotate
+from sam2_video_nb.data.coco import CocoVideo
+from sam2_video_nb.model.sam2 import SAM2VideoModel, build_sam2, livelier
+from sam2_video_nb.data.synth import write_synth
 train, val = write_synth('small', videos=2, frames=20, size=128)
 coco = CocoVideo(train)
 annotate((coco, coco.videos[0]), SAM2VideoModel(livelier(build_sam2('nano', 128))), 'mine.json')"""]

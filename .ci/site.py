@@ -26,7 +26,7 @@ def processed():
     return root/'_proc'
 
 def page_name(path):
-    "A notebook's name on the site: what its front matter says, as nbdev chose it (05_clips is clips)"
+    "A notebook's name on the site: what its front matter says, as nbdev chose it (14_data.clips is clips)"
     cells = json.loads(path.read_text(encoding='utf-8'))['cells']
     m = cells and re.search(r'^output-file:\s*(\S+)\.html', text(cells[0]['source']), re.M)
     return (m[1] if m else path.stem) + '.ipynb'
