@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VISIBLE', 'ABSENT', 'UNLABELLED', 'MEAN', 'STD', 'DataError', 'EmptyMask', 'PromptError', 'ModelError', 'Clip',
            'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'read_image', 'picture_size', 'to_input',
-           'to_rgb', 'resize_masks', 'rle_encode', 'to_rle', 'rle_decode', 'written_whole']
+           'to_rgb', 'resize_masks', 'rle_encode', 'to_rle', 'rle_decode', 'written_whole', 'counted', 'safe_name']
 
 # %% ../nbs/01_core.ipynb #c002
 import os, random
@@ -252,3 +252,19 @@ def written_whole(
         yield tmp
         os.replace(tmp, path)
     finally: tmp.unlink(missing_ok=True)
+
+# %% ../nbs/01_core.ipynb #96710e94
+def counted(
+    n:int,      # How many
+    what:str,   # Of what, in the singular
+    many=None   # Its plural; None: with an s
+)->str:
+    "A number with its noun"
+    return f"{n:,} {what if n==1 else many or what+'s'}"
+
+# %% ../nbs/01_core.ipynb #33b7b925
+def safe_name(
+    name   # Of a video, an object, a category
+)->str:
+    "A file name from any name: letters, digits and `-_.` stay, all else becomes `_`"
+    return ''.join(c if c.isalnum() or c in '-_.' else '_' for c in str(name))

@@ -15,7 +15,6 @@ from fastcore.basics import patch
 from ..config import *
 from ..core import *
 from ..show import curves, data_uri, figure_svg, theme_css
-from ..data.datasets import new_run
 from ..run import *
 from ..track.evaluate import ending, verdict
 from ..train.trainer import resolve

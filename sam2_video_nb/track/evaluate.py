@@ -20,9 +20,10 @@ from tqdm.auto import tqdm
 from .. import __version__
 from ..config import *
 from ..core import *
+from ..run import logging_to, new_run
 from ..show import bars, clip_frames, curves, save_gif
 from ..data.coco import CocoVideo
-from ..data.datasets import datasets, logging_to, new_run, scorable, test_videos, video_prints
+from ..data.datasets import datasets, scorable, test_videos, video_prints
 from ..model.prompts import PromptPolicy, noisy
 from ..model.weights import Start, load_weights, read_start, weights_hash
 from ..model.sam2 import SAM2VideoModel, build_sam2, device_of, in_precision, model_label, model_settings, resolve_model

@@ -20,10 +20,11 @@ from PIL import Image
 from tqdm.auto import tqdm
 from ..config import *
 from ..core import *
+from ..run import new_run
 from ..show import colors, overlay, save_gif
 from ..data.coco import CocoVideo, read_json
 from ..data.video import FrameSource, VideoWriter, need_av, open_frames
-from ..data.datasets import new_run, open_coco
+from ..data.datasets import open_coco
 from ..model.prompts import PromptPolicy, prompt_kinds
 from ..model.weights import weights_hash
 from ..model.sam2 import device_of, in_precision, model_label, resolve_model

@@ -26,8 +26,8 @@ from ..config import *
 from ..core import *
 from ..show import clip_frames, curves, figure_svg, save_gif
 from ..data.coco import CocoVideo
-from ..data.datasets import counts, datasets, logging_to, new_run, test_videos, video_prints
-from ..run import Status, asked, memory_used, read_metrics, shown_curves
+from ..data.datasets import counts, datasets, test_videos, video_prints
+from ..run import Status, asked, logging_to, memory_used, new_run, read_metrics, shown_curves
 from ..data.clips import VideoClips, clip_loader
 from ..model.prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
 from ..model.weights import Start, load_weights, read_checkpoint, read_optimizer, read_start, weights_hash
