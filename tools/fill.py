@@ -1,6 +1,7 @@
-"""Runs notebooks and saves their outputs: python .ci/fill.py nbs/14_data.clips.ipynb …   (then nbdev_clean)
+"""Runs notebooks and saves their outputs: python tools/fill.py nbs/14_data.clips.ipynb …   (then nbdev_clean)
 
-As nbdev_test does, it leaves out cells marked cuda, slow or eval: false. Widget state is not saved: pages cannot show it, and nbdev cannot read all of it.
+As nbdev_test does, it leaves out cells marked cuda, slow or eval: false. Widget state is not saved:
+pages cannot show it, and nbdev cannot read all of it.
 """
 import os, re, sys
 from pathlib import Path
@@ -27,10 +28,12 @@ def fill(path):
     import nbformat
     from nbclient import NotebookClient
     nb = nbformat.read(path, 4)
-    left_out = [c for c in nb.cells if c.cell_type=='code' and re.search(r'^#\|\s*(cuda|slow|notest|eval:\s*false)', c.source, re.M)]
+    flagged = re.compile(r'^#\|\s*(cuda|slow|notest|eval:\s*false)', re.M)
+    left_out = [c for c in nb.cells if c.cell_type=='code' and flagged.search(c.source)]
     sources = [c.source for c in left_out]
     for c in left_out: c.source = ''
-    NotebookClient(nb, timeout=900, kernel_name='python3', store_widget_state=False, resources=dict(metadata=dict(path=str(path.parent)))).execute()
+    here = dict(metadata=dict(path=str(path.parent)))
+    NotebookClient(nb, timeout=900, kernel_name='python3', store_widget_state=False, resources=here).execute()
     for c, s in zip(left_out, sources): c.source = s
     nb.metadata.pop('widgets', None)
     for c in nb.cells:
@@ -44,4 +47,6 @@ def fill(path):
 if __name__=='__main__':
     if not sys.argv[1:]: sys.exit(__doc__)
     os.environ['PATH'] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"   # the kernel is this Python
-    for p in map(Path, sys.argv[1:]): fill(p.absolute()); print(f'{p}: {p.stat().st_size//1024} KB')
+    for p in map(Path, sys.argv[1:]):
+        fill(p.absolute())
+        print(f'{p}: {p.stat().st_size//1024} KB')

@@ -1,7 +1,8 @@
 """Builds the docs site into _docs/ with pip-only tools (nbdev and smalldocs; Quarto is not needed).
 
-    python .ci/site.py            build it
-    python .ci/site.py --check    build it, and exit 1 on a broken link, an address outside the site that a page would load, or a link inside code
+    python tools/site.py            build it
+    python tools/site.py --check    build it, and exit 1 on a broken link, an address outside the site that a page
+                                    would load, a link inside code, or a public name without a page
 
 With Quarto installed, plain `nbdev_docs` makes the site too, from the same notebooks and the same _quarto.yml.
 """
@@ -12,7 +13,8 @@ import yaml
 from fastcore.basics import nested_idx
 
 root = Path(__file__).resolve().parent.parent
-ini = ConfigParser(delimiters=['=']); ini.read(root/'settings.ini', encoding='utf-8')
+ini = ConfigParser(delimiters=['='])
+ini.read(root/'settings.ini', encoding='utf-8')
 cfg = ini['DEFAULT']
 staged, docs = root/'_site_src', root/cfg['doc_path']
 
@@ -36,7 +38,8 @@ class Stage:
     def __init__(self, proc):
         shutil.rmtree(staged, ignore_errors=True)
         shutil.copytree(proc, staged)
-        self.names = {p.relative_to(proc).as_posix(): p.relative_to(proc).with_name(page_name(p)).as_posix() for p in proc.rglob('*.ipynb')}
+        pages = {p.relative_to(proc): page_name(p) for p in proc.rglob('*.ipynb')}
+        self.names = {p.as_posix(): p.with_name(name).as_posix() for p, name in pages.items()}
         self.base = cfg['doc_host'] + cfg['doc_baseurl']
         for old, new in self.names.items():
             nb = json.loads((staged/old).read_text(encoding='utf-8'))
@@ -73,7 +76,7 @@ class Stage:
         q = renamed(q)
         q.pop('metadata-files', None)
         html = q['format']['html']
-        html['theme']['dark'] = html['theme']['dark'][0]   # smalldocs compiles no Sass; styles.css has the dark colours too
+        html['theme']['dark'] = html['theme']['dark'][0]   # smalldocs compiles no Sass; styles.css has the colours too
         html.pop('respect-user-color-scheme')              # it always does
         q['project']['output-dir'] = '../'+cfg['doc_path']
         q['website'].update(title=cfg['title'], description=cfg['description'], **{'repo-url': cfg['git_url']})
@@ -93,17 +96,25 @@ def finished():
     "What smalldocs leaves open: formulas, an icon, nothing from a CDN"
     for p in docs.rglob('*.html'):
         s = mathml(p.read_text(encoding='utf-8'))
-        s = re.sub(r'<(?:script|link)\b[^>]*(?:src|href)="https?://[^"]*(?:katex|mathjax)[^"]*"[^>]*>(?:</script>)?', '', s)
+        s = re.sub(r'<(?:script|link)\b[^>]*(?:src|href)="https?://[^"]*(?:katex|mathjax)[^"]*"[^>]*>(?:</script>)?',
+            '', s)
         s = s.replace('</head>', '<link rel="icon" href="data:,"></head>', 1)
         p.write_text(s, encoding='utf-8')
+
+# what a browser fetches by itself; a link that one follows is another matter
+fetched = re.compile(r'''<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc="(https?:)?//[^"]*"
+    |<link\b(?![^>]*rel="(?:canonical|alternate)")[^>]*\bhref="(https?:)?//[^"]*"
+    |@import\s+url\(["\']?https?:''', re.X)
+fetched_by_css = re.compile(r'''(?:@import\s+(?:url\()?|url\()["\']?https?://[^"\')]*''')
 
 def loads_from_outside():
     "(page, address) of what a page would fetch from elsewhere"
     for p in sorted(docs.rglob('*.html')):
         s = re.sub(r'data:[^"\')]*', '', p.read_text(encoding='utf-8'))
-        for m in re.finditer(r'<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc="(https?:)?//[^"]*"|<link\b(?![^>]*rel="(?:canonical|alternate)")[^>]*\bhref="(https?:)?//[^"]*"|@import\s+url\(["\']?https?:', s): yield p.relative_to(docs).as_posix(), m[0][:160]
+        for m in fetched.finditer(s): yield p.relative_to(docs).as_posix(), m[0][:160]
     for p in docs.rglob('*.css'):
-        for m in re.finditer(r'(?:@import\s+(?:url\()?|url\()["\']?https?://[^"\')]*', p.read_text(encoding='utf-8', errors='replace')): yield p.relative_to(docs).as_posix(), m[0][:160]
+        for m in fetched_by_css.finditer(p.read_text(encoding='utf-8', errors='replace')):
+            yield p.relative_to(docs).as_posix(), m[0][:160]
 
 def links_in_code():
     "(page, text) of Markdown links that stand as typed inside code"
@@ -116,14 +127,17 @@ def undocumented():
     "Public names that have no heading on any page"
     pages = ''.join(p.read_text(encoding='utf-8') for p in docs.glob('*.html'))
     ids = set(re.findall(r'\bid="([^"]+)"', pages))
-    for p in sorted((root/'sam2_video_nb').glob('*.py')):
-        m = re.search(r'^__all__ = \[(.*?)\]', p.read_text(encoding='utf-8'), re.M|re.S)
+    for p in sorted((root/'sam2_video_nb').rglob('*.py')):
+        source = p.read_text(encoding='utf-8')
+        m = re.search(r'^__all__ = \[(.*?)\]', source, re.M|re.S)
         for name in re.findall(r"'(\w+)'", m[1]) if m else ():
-            if not ({name, name.lower()} & ids) and re.search(rf'^(?:def|class) {name}\b', p.read_text(encoding='utf-8'), re.M): yield f'{p.stem}.{name}'
+            defined = re.search(rf'^(?:def|class) {name}\b', source, re.M)
+            if defined and not {name, name.lower()} & ids: yield f'{p.stem}.{name}'
 
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    a.add_argument('--check', action='store_true', help="exit 1 on a broken link, an address outside, a Markdown link inside code, or a public name without a page")
+    a.add_argument('--check', action='store_true',
+        help="exit 1 on a broken link, an address outside, a Markdown link inside code, or a public name without a page")
     a = a.parse_args()
     shutil.rmtree(docs, ignore_errors=True)
     Stage(processed())

@@ -1,7 +1,7 @@
 """Makes README.md from nbs/index.ipynb, with pictures in nbs/images/ (nbdev_readme does the same, but needs Quarto).
 
-    python .ci/readme.py            write README.md
-    python .ci/readme.py --check    write nothing; exit 1 if README.md is not what the notebook makes
+    python tools/readme.py            write README.md
+    python tools/readme.py --check    write nothing; exit 1 if README.md is not what the notebook makes
 """
 import argparse, json, re, sys
 from base64 import b64decode
@@ -9,7 +9,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 kinds = {'image/gif': 'gif', 'image/png': 'png', 'image/jpeg': 'jpg'}   # the first that an output has is taken
-warning = '<!-- Made from nbs/{name} by .ci/readme.py: change it there -->'
+warning = '<!-- Made from nbs/{name} by tools/readme.py: change it there -->'
 
 def text(s):
     "Notebooks store text as a string or as a list of lines"
@@ -18,7 +18,9 @@ def text(s):
 def directives(source):
     "The `#|` lines at the start of a cell as a dict, and the rest of it"
     found, lines = {}, source.split('\n')
-    while lines and (m := re.match(r'#\|\s*([\w-]+)\s*:?\s*(.*)', lines[0])): found[m[1]] = m[2].strip(); lines.pop(0)
+    while lines and (m := re.match(r'#\|\s*([\w-]+)\s*:?\s*(.*)', lines[0])):
+        found[m[1]] = m[2].strip()
+        lines.pop(0)
     return found, '\n'.join(lines).strip('\n')
 
 def indented(s):
@@ -55,7 +57,8 @@ class Readme:
             ini = ConfigParser(delimiters=['=']); ini.read(self.nb.parent.parent/'settings.ini', encoding='utf-8')
             blocks = [f"# {ini['DEFAULT']['title']}\n\n> {ini['DEFAULT']['description']}", *blocks]
         title, _, rest = blocks[0].partition('\n')
-        return '\n\n'.join(b.strip('\n') for b in (title, warning.format(name=self.nb.name), rest, *blocks[1:]) if b.strip())
+        made = title, warning.format(name=self.nb.name), rest, *blocks[1:]
+        return '\n\n'.join(b.strip('\n') for b in made if b.strip())
 
     def cell(self, c):
         "The blocks of one cell"
@@ -71,7 +74,8 @@ class Readme:
 
     def output(self, o, d):
         "One output: a picture, markdown or plain text; raw HTML, widgets and stderr (progress bars) are left out"
-        if o['output_type']=='error': sys.exit(f"{self.nb.name} holds an error ({o['ename']}: {o['evalue']}): mend the cell and run it again")
+        if o['output_type']=='error':
+            sys.exit(f"{self.nb.name} holds an error ({o['ename']}: {o['evalue']}): mend the cell and run it again")
         if o['output_type']=='stream': return indented(text(o['text'])) if o['name']=='stdout' else ''
         data = o.get('data', {})
         for kind, ext in kinds.items():
@@ -103,20 +107,23 @@ def stale(root, readme):
 
 def main():
     p = argparse.ArgumentParser(description="README.md from nbs/index.ipynb")
-    p.add_argument('--check', action='store_true', help="write nothing; exit 1 if README.md or one of its pictures differs")
-    p.add_argument('--root', type=Path, default=Path(__file__).resolve().parent.parent, help="folder that README.md goes to")
+    p.add_argument('--check', action='store_true',
+        help="write nothing; exit 1 if README.md or one of its pictures differs")
+    p.add_argument('--root', type=Path, default=Path(__file__).resolve().parent.parent,
+        help="folder that README.md goes to")
     p.add_argument('--nb', default='nbs/index.ipynb', help="notebook, from there")
     a = p.parse_args()
     readme = Readme(a.root/a.nb)
     diff = list(differences(a.root, readme))
     if a.check:
-        if diff: sys.exit(f"not as {a.nb} makes it: {', '.join(diff)}; run python .ci/readme.py")
+        if diff: sys.exit(f"not as {a.nb} makes it: {', '.join(diff)}; run python tools/readme.py")
         return
     for path in stale(a.root, readme): (a.root/path).unlink()
     for path, data in readme.images.items():
         (a.root/path).parent.mkdir(parents=True, exist_ok=True)
         (a.root/path).write_bytes(data)
     with open(a.root/'README.md', 'w', encoding='utf-8', newline='\n') as f: f.write(readme.text)
-    print(f"README.md, {len(readme.images)} pictures" + (f" ({', '.join(diff)} changed)" if diff else ' (nothing changed)'))
+    changed = f"{', '.join(diff)} changed" if diff else 'nothing changed'
+    print(f"README.md, {len(readme.images)} pictures ({changed})")
 
 if __name__=='__main__': main()
