@@ -81,8 +81,9 @@ def widgets():
                 same = sorted(click(tab, f, .2+.03*i, .4) for i in range(15))
                 new = sorted(first_click(tab, f) for _ in range(12))
                 def both(ms): return f'{statistics.median(ms):.0f} / {ms[int(.9*len(ms))]:.0f}'
-                note('click to mask, nano at 128 px, on a frame that was clicked on before, ms (median / 90 %)', both(same))
-                note('the same, first click on a frame, ms (median / 90 %)', both(new))
+                which = 'click to mask, nano at 128 px, ms (median / 90 %)'
+                note(f'{which}, on a frame that was clicked on before', both(same))
+                note(f'{which}, first click on a frame', both(new))
                 tab.page.close()
     for k, v in rows.items(): print(f'| {k} | ' + ' | '.join(v) + ' |')
 

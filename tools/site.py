@@ -137,7 +137,7 @@ def undocumented():
 def main():
     a = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     a.add_argument('--check', action='store_true',
-        help="exit 1 on a broken link, an address outside, a Markdown link inside code, or a public name without a page")
+        help="exit 1 on a broken link, an address outside, a link inside code, or a public name without a page")
     a = a.parse_args()
     shutil.rmtree(docs, ignore_errors=True)
     Stage(processed())
