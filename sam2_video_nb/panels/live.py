@@ -16,7 +16,7 @@ from ..config import *
 from ..core import *
 from ..show import curves, data_uri, figure_svg, theme_css
 from ..run import *
-from ..track.evaluate import ending, verdict
+from ..track.tables import ending, verdict
 from ..train.trainer import resolve
 from ..train.trainer import train as train_here
 from .browse import Living, message, or_notice, renew_face, show_panel

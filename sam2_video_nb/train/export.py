@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from ..core import *
 from ..model.weights import *
 from ..model.sam2 import build_sam2, default_size, model_config, model_label, portable
-from ..track.evaluate import markdown_table
+from ..track.tables import markdown_table
 
 # %% ../../nbs/44_train.export.ipynb #c006
 def official_yaml(

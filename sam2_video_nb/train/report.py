@@ -17,7 +17,7 @@ from ..config import *
 from ..core import *
 from ..show import data_uri
 from ..run import read_status
-from ..track.evaluate import chosen_remark, difference, ending, verdict
+from ..track.tables import chosen_remark, difference, ending, verdict
 
 # %% ../../nbs/42_train.report.ipynb #c005
 def _e(v): return html.escape(str(v))

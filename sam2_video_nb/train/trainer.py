@@ -35,7 +35,8 @@ from ..model.sam2 import GradientAudit, build_model, device_of, informative, mat
 from ..model.losses import VideoLoss, loss_weights
 from ..track.metrics import summarise
 from ..track.tracker import score_video
-from ..track.evaluate import cache_file, difference, ending, plain, verdict, video_clip, worst, write_evaluation
+from ..track.tables import difference, ending, plain, verdict, worst, write_evaluation
+from ..track.evaluate import cache_file, video_clip
 from .report import write_report
 
 # %% ../../nbs/43_train.trainer.ipynb #c003
