@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['types', 'refused', 'reads', 'most_used', 'aliases', 'Sam2VideoError', 'ConfigError', 'opt', 'as_type', 'in_choices',
-           'in_range', 'may_be_empty', 'field_value', 'Settings', 'unknown_key', 'checked', 'frame_intervals',
-           'halves_five_times', 'shares_of_kinds', 'above_zero', 'every_block_moves', 'not_zero', 'true_false_or_warn',
-           'true_false_or_count', 'batches_or_share', 'some_batches_or_share', 'some_devices', 'DataConf', 'PromptConf',
-           'ModelConf', 'LossConf', 'OptimizerConf', 'SchedulerConf', 'TrainerConf', 'CallbacksConf', 'LoggerConf',
-           'VisualizationConf', 'EvalConf', 'PredictConf', 'TrainConf', 'config_keys', 'is_read', 'default_of',
-           'as_typed', 'key_help', 'help_text', 'fitted', 'check_key', 'load_cfg', 'get_key', 'set_key', 'check_cfg']
+           'in_range', 'may_be_empty', 'kind_of', 'field_value', 'Settings', 'unknown_key', 'checked',
+           'frame_intervals', 'halves_five_times', 'shares_of_kinds', 'above_zero', 'every_block_moves', 'not_zero',
+           'true_false_or_warn', 'true_false_or_count', 'batches_or_share', 'some_batches_or_share', 'some_devices',
+           'DataConf', 'PromptConf', 'ModelConf', 'LossConf', 'OptimizerConf', 'SchedulerConf', 'TrainerConf',
+           'CallbacksConf', 'LoggerConf', 'VisualizationConf', 'EvalConf', 'PredictConf', 'TrainConf', 'config_keys',
+           'is_read', 'default_of', 'as_typed', 'key_help', 'help_sections', 'help_text', 'fitted', 'check_key',
+           'load_cfg', 'get_key', 'set_key', 'check_cfg']
 
 # %% ../nbs/00_config.ipynb #c002
 import os, shutil
@@ -36,11 +37,14 @@ def opt(
     choices=None,  # The only values allowed, if they are few
     lo=None,       # Smallest number allowed, also of each number in a list
     hi=None,       # Largest number allowed
-    check=None     # Function of a value; raises a `ConfigError` that says what to give instead
+    check=None,    # Function of a value; raises a `ConfigError` that says what to give instead
+    several=None,  # Type of each, where one value or a list of them is taken; the field itself is `Any`
+    path=False     # Does it name a file or a folder
 ):                 # A dataclass field
     "A dataclass field that knows what it means"
-    meta = dict(help=help, choices=choices, lo=lo, hi=hi, check=check)
-    if isinstance(default, (list, dict)): return field(default_factory=lambda: type(default)(default), metadata=meta)
+    meta = dict(help=help, choices=choices, lo=lo, hi=hi, check=check, several=several, path=path)
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: type(default)(default), metadata=meta)
     return field(default=default, metadata=meta)
 
 # %% ../nbs/00_config.ipynb #9ce0f8c6
@@ -50,8 +54,13 @@ def _switch(v): return v if isinstance(v, bool) else None
 def _text(v): return str(v) if isinstance(v, (str, os.PathLike, int, float)) and not isinstance(v, bool) else None
 
 # How a value becomes one of a type (None: it is none), and what that type is called
-types = {int: (_whole, 'a whole number'), float: (_number, 'a finite number'), bool: (_switch, 'true or false'), str: (_text, 'text')}
+types = {
+    int: (_whole, 'a whole number'),
+    float: (_number, 'a finite number'),
+    bool: (_switch, 'true or false'),
+    str: (_text, 'text')}
 
+# %% ../nbs/00_config.ipynb #68cdd0fb
 def as_type(
     v,     # Any value but None
     kind   # A field's type without its Optional
@@ -78,18 +87,27 @@ def in_choices(v, choices):
     if found is None: raise ConfigError(f"choose from {', '.join(choices)}")
     return found
 
+# %% ../nbs/00_config.ipynb #7f9fb0be
 def in_range(v, lo, hi):
     "Raise a `ConfigError` unless the number, or each of a list, lies within; what is no number passes"
+    limits = [f'{lo} or more'] if lo is not None else []
+    limits += [f'{hi} or less'] if hi is not None else []
     for o in v if isinstance(v, list) else [v]:
         if not isinstance(o, Real): continue
         if (lo is None or o >= lo) and (hi is None or o <= hi): continue
-        limits = [f'{lo} or more'] if lo is not None else []
-        raise ConfigError(f"must be {', '.join(limits + [f'{hi} or less'] if hi is not None else limits)}")
+        raise ConfigError(f"must be {', '.join(limits)}")
 
+# %% ../nbs/00_config.ipynb #dea29d43
 def may_be_empty(f)->bool:
     "May this dataclass field be None?"
     return type(None) in get_args(f.type) or (f.type is Any and f.default is None)
 
+def kind_of(f):
+    "What a dataclass field holds where it is not empty: its type without `Optional`, a list where several are taken"
+    if several := f.metadata.get('several'): return List[several]
+    return next((o for o in get_args(f.type) if type(None) in get_args(f.type)), f.type)
+
+# %% ../nbs/00_config.ipynb #5a840d60
 def field_value(
     f,           # Dataclass field, made by `opt` or holding a group of settings
     value,       # What it shall be
@@ -97,8 +115,7 @@ def field_value(
 ):
     "The value as the field holds it: of its type, a choice, within its range; raises `ConfigError`"
     if value is None and may_be_empty(f): return None
-    kind = next((o for o in get_args(f.type) if type(None) in get_args(f.type)), f.type)      # X of Optional[X]
-    meta = f.metadata
+    kind, meta = kind_of(f), f.metadata
     try:
         if value is None: raise ConfigError("cannot be empty")
         value = as_type(value, kind)
@@ -148,14 +165,15 @@ def unknown_key(
     more = f": did you mean {near[0]}?" if near else ": sam2_video_train --help lists the keys"
     return ConfigError(f"unknown key {key!r}" + more)
 
+# %% ../nbs/00_config.ipynb #a0cf699c
 def checked(
     conf,   # A group of settings
     cls     # The class that it should be
 ):          # The same
     "Settings where they are used: of the right class, and with no list in them changed to what makes no sense"
     if not isinstance(conf, cls):
-        part = next((f'.{f.name}' for f in fields(conf) if f.type is cls), '') if isinstance(conf, Settings) else ''
-        more = f': give its {part[1:]}, as cfg{part}' if part else ''
+        parts = [f.name for f in fields(conf) if f.type is cls] if isinstance(conf, Settings) else []
+        more = f': give its {parts[0]}, as cfg.{parts[0]}' if parts else ''
         raise ConfigError(f"a {cls.__name__} is needed here, not {type(conf).__name__}{more}")
     for f in fields(conf): field_value(f, getattr(conf, f.name), conf.key_of(f.name))
     return conf
@@ -170,6 +188,7 @@ def frame_intervals(
         raise ConfigError("give a number of frames from 1 up, or [lowest,highest]")
     return lo, hi
 
+# %% ../nbs/00_config.ipynb #3907f9d3
 def halves_five_times(v):
     if v % 32: raise ConfigError("SAM 2 halves a picture five times: give a multiple of 32")
 
@@ -186,6 +205,7 @@ def every_block_moves(v):
 def not_zero(v):
     if v==0: raise ConfigError("nothing would be trained")
 
+# %% ../nbs/00_config.ipynb #ce6398f0
 def true_false_or_warn(v):
     if not (isinstance(v, bool) or v=='warn'): raise ConfigError("give true, false or warn")
 
@@ -211,63 +231,104 @@ def some_devices(v):
 @dataclass
 class DataConf(Settings, group='data'):
     "Which videos, cut into which clips, changed how"
-    train_path:Optional[str] = opt(None, "COCO-video JSON to train on; empty: the built-in moving shapes")
-    val_path:Optional[str] = opt(None, "COCO-video JSON to validate on; empty: videos held out of train_path; 'none': no validation")
-    test_path:Optional[str] = opt(None, "COCO-video JSON that nothing is chosen on: measured before training, and after it with best.ckpt; empty: none")
-    image_root:Optional[str] = opt(None, "folder that every file_name starts from; empty: the folder of the JSON")
+    train_path:Optional[str] = opt(None,
+        "COCO-video JSON to train on; empty: the built-in moving shapes", path=True)
+    val_path:Optional[str] = opt(None,
+        "COCO-video JSON to validate on; empty: videos held out of train_path; 'none': no validation",
+        path=True)
+    test_path:Optional[str] = opt(None,
+        "COCO-video JSON that nothing is chosen on: measured before training, and after it with best.ckpt; "
+        "empty: none",
+        path=True)
+    image_root:Optional[str] = opt(None,
+        "folder that every file_name starts from; empty: the folder of the JSON", path=True)
     allow_absolute:bool = opt(False, "allow a file_name that leads out of image_root")
     annotated_key:str = opt('is_annotated', "image field that says whether a frame was annotated")
-    objects:str = opt('auto', "what an object is: a track, or all of a category merged; auto: tracks where every annotation has one", ['auto', 'instance', 'category'])
+    objects:str = opt('auto',
+        "what an object is: a track, or all of a category merged; auto: tracks where every annotation has "
+        "one",
+        choices=['auto', 'instance', 'category'])
     image_size:Optional[int] = opt(None,
-        "side of the square that frames are resized to, pixels; empty: 128 for nano, 1024 for the others", lo=32, check=halves_five_times)
+        "side of the square that frames are resized to, pixels; empty: 128 for nano, 1024 for the others",
+        lo=32, check=halves_five_times)
     video_clip_length:int = opt(4, "frames in a training clip", lo=1)
     stride:int = opt(4, "frames between the starts of neighbouring clips", lo=1)
     frame_interval:Any = opt(1,
-        "step between the frames of a clip; [lo,hi] draws one for each clip when training", check=frame_intervals)
+        "step between the frames of a clip; [lo,hi] draws one for each clip when training",
+        check=frame_intervals)
     random_start:bool = opt(True, "shift a clip's start by less than `stride` when training")
     reverse_prob:float = opt(0., "chance that a training clip runs backwards", lo=0, hi=1)
-    short_videos:str = opt('pad', "a video shorter than a clip: repeat its last frame (no loss there), leave it out, or stop", ['pad', 'drop', 'error'])
-    late_objects:bool = opt(False, "train also on objects that appear after a clip's first frame, prompted where they appear")
-    max_objects:Optional[int] = opt(None, "most objects of a training clip, drawn anew each time; empty: all", lo=1)
+    short_videos:str = opt('pad',
+        "a video shorter than a clip: repeat its last frame (no loss there), leave it out, or stop",
+        choices=['pad', 'drop', 'error'])
+    late_objects:bool = opt(False,
+        "train also on objects that appear after a clip's first frame, prompted where they appear")
+    max_objects:Optional[int] = opt(None,
+        "most objects of a training clip, drawn anew each time; empty: all", lo=1)
     batch_size:Optional[int] = opt(None, "clips in a step; empty: 2 for the built-in data, else 1", lo=1)
     num_workers:int = opt(0, "processes that load clips; 0: the main one", lo=0)
     pin_memory:bool = opt(True, "page-locked batches where a GPU is used")
     cache_frames:int = opt(256, "decoded frames kept in memory by each loading process", lo=1)
-    val_fraction:float = opt(0.2, "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
+    val_fraction:float = opt(0.2,
+        "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
     hflip_prob:float = opt(0.5, "chance of a left-right flip", lo=0, hi=1)
     affine_degrees:float = opt(0., "furthest rotation and shear, degrees", lo=0)
     affine_scale:float = opt(0., "furthest change of scale: 0.1 is 0.9 to 1.1", lo=0, hi=1)
     affine_shift:float = opt(0., "furthest shift, as a share of the side", lo=0)
-    jitter:float = opt(0.1, "furthest change of brightness, contrast and saturation: 0.1 is 0.9 to 1.1", lo=0, hi=1)
+    jitter:float = opt(0.1,
+        "furthest change of brightness, contrast and saturation: 0.1 is 0.9 to 1.1", lo=0, hi=1)
     grey_prob:float = opt(0.05, "chance of a grey clip", lo=0, hi=1)
     synth_videos:int = opt(96, "built-in data: videos to make (a sixth of them held out)", lo=2)
     synth_frames:int = opt(10, "built-in data: frames of a video", lo=1)
-    synth_dir:Optional[str] = opt(None, "built-in data: folder to make it in, reused when it is there; empty: in output_dir")
+    synth_dir:Optional[str] = opt(None,
+        "built-in data: folder to make it in, reused when it is there; empty: in output_dir", path=True)
 
 # %% ../nbs/00_config.ipynb #c012
 @dataclass
 class PromptConf(Settings, group='prompts'):
     "What tells the model which object is meant, on the first frame where it is seen"
     prompt_type:Optional[str] = opt(None,
-        "mixed draws one of the three for each object; empty: as the checkpoint was trained, else mixed (mostly masks) for nano from scratch on the built-in data, else mask", ['point', 'box', 'mask', 'mixed'])
-    mix:Dict[str,float] = opt(dict(mask=.5, point=.25, box=.25), "mixed: the share of each kind", check=shares_of_kinds)
+        "mixed draws one of the three for each object; empty: as the checkpoint was trained, else mixed "
+        "(mostly masks) for nano from scratch on the built-in data, else mask",
+        choices=['point', 'box', 'mask', 'mixed'])
+    mix:Dict[str,float] = opt(dict(mask=.5, point=.25, box=.25),
+        "mixed: the share of each kind", check=shares_of_kinds)
     num_pos_points:int = opt(1, "point: clicks on the object", lo=1)
     num_neg_points:int = opt(0, "point: clicks beside it", lo=0)
-    include_center:bool = opt(True, "point: the first click is the point of the object farthest from its border; the others are drawn uniformly")
-    box_jitter:float = opt(0., "box: furthest that a corner moves when training, as a share of the box's side", lo=0)
+    include_center:bool = opt(True,
+        "point: the first click is the point of the object farthest from its border; the others are drawn "
+        "uniformly")
+    box_jitter:float = opt(0.,
+        "box: furthest that a corner moves when training, as a share of the box's side", lo=0)
 
+# %% ../nbs/00_config.ipynb #b92a3dee
 @dataclass
 class ModelConf(Settings, group='model'):
     "Which SAM 2, from which weights, and what of it trains"
-    name:Optional[str] = opt(None, "nano, tiny, small, base_plus or large: the same as that name given as config_path")
-    config_path:Optional[str] = opt(None, "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano")
-    checkpoint_path:Optional[str] = opt(None, "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official ones of model.name; empty: random weights")
-    trainable_modules:Optional[List[str]] = opt(None, "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for nano without a checkpoint")
+    name:Optional[str] = opt(None,
+        "nano, tiny, small, base_plus or large: the same as that name given as config_path")
+    config_path:Optional[str] = opt(None,
+        "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano",
+        path=True)
+    checkpoint_path:Optional[str] = opt(None,
+        "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official "
+        "ones of model.name; empty: random weights",
+        path=True)
+    trainable_modules:Any = opt(None,
+        "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
+        "nano without a checkpoint",
+        several=str)
     bptt_frames:Optional[int] = opt(None,
-        "cut the gradient through the memory every so many frames (what is learnt reaches less far back; no memory is saved); empty: the whole clip", lo=2)
-    predictor_memory:bool = opt(False, "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); tracking always does")
-    audit_gradients:bool = opt(True, "stop if something that should train gets no gradient at the first steps")
-    prompt_type:Optional[str] = opt(None, "alias of prompts.prompt_type", ['point', 'box', 'mask', 'mixed'])
+        "cut the gradient through the memory every so many frames (what is learnt reaches less far back; no "
+        "memory is saved); empty: the whole clip",
+        lo=2)
+    predictor_memory:bool = opt(False,
+        "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
+        "tracking always does")
+    audit_gradients:bool = opt(True,
+        "stop if something that should train gets no gradient at the first steps")
+    prompt_type:Optional[str] = opt(None,
+        "alias of prompts.prompt_type", choices=['point', 'box', 'mask', 'mixed'])
     num_pos_points:Optional[int] = opt(None, "alias of prompts.num_pos_points", lo=1)
     num_neg_points:Optional[int] = opt(None, "alias of prompts.num_neg_points", lo=0)
     include_center:Optional[bool] = opt(None, "alias of prompts.include_center")
@@ -276,15 +337,19 @@ class ModelConf(Settings, group='model'):
 @dataclass
 class LossConf(Settings, group='loss'):
     "A preset, and the weights set on top of it"
-    preset:str = opt('reference', "reference: focal 20, dice 1, iou 1, presence 1; original: bce 1, dice 1, iou 1, temporal 0.1", ['reference', 'original'])
+    preset:str = opt('reference',
+        "reference: focal 20, dice 1, iou 1, presence 1; original: bce 1, dice 1, iou 1, temporal 0.1",
+        choices=['reference', 'original'])
     focal_weight:Optional[float] = opt(None, "weight of the focal loss; empty: the preset's", lo=0)
     bce_weight:Optional[float] = opt(None, "weight of the binary cross-entropy; empty: the preset's", lo=0)
     dice_weight:Optional[float] = opt(None, "weight of the Dice loss; empty: the preset's", lo=0)
     iou_weight:Optional[float] = opt(None, "weight of the predicted IoU's error; empty: the preset's", lo=0)
-    presence_weight:Optional[float] = opt(None, "weight of the object score's cross-entropy; empty: the preset's", lo=0)
+    presence_weight:Optional[float] = opt(None,
+        "weight of the object score's cross-entropy; empty: the preset's", lo=0)
     temporal_weight:Optional[float] = opt(None,
         "weight of the consistency between neighbouring frames; empty: the preset's", lo=0)
-    focal_alpha:float = opt(0.25, "focal: weight of the object's pixels against the rest; below 0: none", hi=1)
+    focal_alpha:float = opt(0.25,
+        "focal: weight of the object's pixels against the rest; below 0: none", hi=1)
     focal_gamma:float = opt(2., "focal: how much easy pixels count less", lo=0)
     iou_l1:bool = opt(True, "iou: absolute error; false: squared")
     iou_all:bool = opt(True, "iou: over all K masks; false: over the best one")
@@ -294,20 +359,27 @@ class LossConf(Settings, group='loss'):
 class OptimizerConf(Settings, group='optimizer'):
     "Any optimizer of `torch.optim`, with learning rates by name"
     name:str = opt('AdamW', "class in torch.optim")
-    lr:Optional[float] = opt(None, "learning rate; empty: 8e-4 for nano from scratch, 2e-4 to fine-tune nano, 5e-6 to fine-tune the others", lo=0)
+    lr:Optional[float] = opt(None,
+        "learning rate; empty: 8e-4 for nano from scratch, 2e-4 to fine-tune nano, 5e-6 to fine-tune the "
+        "others",
+        lo=0)
     weight_decay:float = opt(0.01, "decay of weight matrices; biases, norms and embeddings have none", lo=0)
-    betas:Optional[List[float]] = opt(None, "for optimizers that take them; empty: the optimizer's own", lo=0, hi=1)
+    betas:Any = opt(None,
+        "for optimizers that take them; empty: the optimizer's own", lo=0, hi=1, several=float)
     eps:Optional[float] = opt(None, "for optimizers that take it; empty: the optimizer's own", lo=0)
     extra:Dict[str,Any] = opt({}, "more arguments of the optimizer's class")
-    groups:Dict[str,Any] = opt({}, "by glob over parameter names, the first that fits: {image_encoder*:{lr:1e-5,weight_decay:0}}")
+    groups:Dict[str,Any] = opt({},
+        "by glob over parameter names, the first that fits: {image_encoder*:{lr:1e-5,weight_decay:0}}")
     layer_decay:Optional[float] = opt(None,
-        "learning rate of a backbone block times this for each block above it; empty: none", lo=0, hi=1, check=every_block_moves)
+        "learning rate of a backbone block times this for each block above it; empty: none",
+        lo=0, hi=1, check=every_block_moves)
 
+# %% ../nbs/00_config.ipynb #4b41cfe0
 @dataclass
 class SchedulerConf(Settings, group='scheduler'):
     "How the learning rate goes over the run"
     enabled:bool = opt(True, "false: constant")
-    type:str = opt('cosine', "shape after the warm-up", ['cosine', 'linear', 'constant'])
+    type:str = opt('cosine', "shape after the warm-up", choices=['cosine', 'linear', 'constant'])
     T_max:Optional[int] = opt(None, "steps until eta_min; empty: the run's", lo=1)
     eta_min:float = opt(0., "learning rate at the end", lo=0)
     warmup_steps:int = opt(0, "steps of linear warm-up", lo=0)
@@ -318,24 +390,27 @@ class SchedulerConf(Settings, group='scheduler'):
 class TrainerConf(Settings, group='trainer'):
     "The plain arguments of `pytorch_lightning.Trainer`"
     accelerator:str = opt('auto',
-        "where it computes; auto: a GPU where there is one", ['auto', 'cpu', 'gpu', 'cuda', 'mps'])
-    strategy:str = opt('auto', "auto, ddp, …; ddp is run as ddp_find_unused_parameters_true, since not every clip reaches every parameter")
+        "where it computes; auto: a GPU where there is one",
+        choices=['auto', 'cpu', 'gpu', 'cuda', 'mps'])
+    strategy:str = opt('auto',
+        "auto, ddp, …; ddp is run as ddp_find_unused_parameters_true, since not every clip reaches every "
+        "parameter")
     devices:Any = opt('auto', "how many, or which", check=some_devices)
     num_nodes:int = opt(1, "machines", lo=1)
     precision:str = opt('32-true',
         "of the arithmetic; never half for the whole model: SAM 2 computes positions in full precision",
-        ['32-true', '16-mixed', 'bf16-mixed', '32', '16', 'bf16'])
+        choices=['32-true', '16-mixed', 'bf16-mixed', '32', '16', 'bf16'])
     fast_dev_run:Any = opt(False, "this many batches of everything, and no files", check=true_false_or_count)
     max_epochs:Optional[int] = opt(None, "empty: 5 for the built-in data, else 10", lo=-1, check=not_zero)
     min_epochs:Optional[int] = opt(None, "", lo=0)
     max_steps:int = opt(-1, "optimizer steps; -1: no limit", lo=-1, check=not_zero)
     min_steps:Optional[int] = opt(None, "", lo=0)
     max_time:Optional[str] = opt(None, "DD:HH:MM:SS")
-    limit_train_batches:Any = opt(None, "batches of an epoch: a number, or a share as 0.5", check=some_batches_or_share)
+    limit_train_batches:Any = opt(None,
+        "batches of an epoch: a number, or a share as 0.5", check=some_batches_or_share)
     limit_val_batches:Any = opt(None, "videos of a validation: a number, or a share", check=batches_or_share)
     overfit_batches:Any = opt(0., "train and validate on this many batches of train", check=batches_or_share)
-    val_check_interval:Any = opt(None,
-        "validate within an epoch: every so many batches, or share of it")
+    val_check_interval:Any = opt(None, "validate within an epoch: every so many batches, or share of it")
     check_val_every_n_epoch:int = opt(1, "epochs between validations", lo=1)
     num_sanity_val_steps:int = opt(0,
         "validation batches before training (the J&F before training is measured anyway)", lo=-1)
@@ -345,7 +420,8 @@ class TrainerConf(Settings, group='trainer'):
     enable_model_summary:bool = opt(False, "")
     accumulate_grad_batches:int = opt(1, "batches to an optimizer step", lo=1)
     gradient_clip_val:Optional[float] = opt(1., "largest norm of the gradient; empty: no limit", lo=0)
-    gradient_clip_algorithm:Optional[str] = opt(None, "what the limit is on; empty: the norm", ['norm', 'value'])
+    gradient_clip_algorithm:Optional[str] = opt(None,
+        "what the limit is on; empty: the norm", choices=['norm', 'value'])
     deterministic:Any = opt(None, "true, false or warn", check=true_false_or_warn)
     benchmark:Optional[bool] = opt(None, "let cuDNN choose by trial")
     inference_mode:bool = opt(True, "no autograd bookkeeping in validation")
@@ -355,10 +431,19 @@ class TrainerConf(Settings, group='trainer'):
     reload_dataloaders_every_n_epochs:int = opt(0, "", lo=0)
     early_stopping_patience:Optional[int] = opt(None, "alias of callbacks.early_stopping_patience", lo=0)
 
+# %% ../nbs/00_config.ipynb #628941d0
 # What Lightning's Trainer takes as an object, and where ours is set
-refused = dict(callbacks='callbacks.*', logger='logger.*', plugins='trainer.precision and trainer.strategy', profiler='nothing: run it in a notebook',
-    default_root_dir='output_dir', barebones='trainer.fast_dev_run', limit_test_batches='trainer.limit_val_batches', limit_predict_batches='trainer.limit_val_batches',
-    model_registry='nothing', enable_autolog_hparams='nothing')
+refused = dict(
+    callbacks='callbacks.*',
+    logger='logger.*',
+    plugins='trainer.precision and trainer.strategy',
+    profiler='nothing: run it in a notebook',
+    default_root_dir='output_dir',
+    barebones='trainer.fast_dev_run',
+    limit_test_batches='trainer.limit_val_batches',
+    limit_predict_batches='trainer.limit_val_batches',
+    model_registry='nothing',
+    enable_autolog_hparams='nothing')
 
 # %% ../nbs/00_config.ipynb #c018
 @dataclass
@@ -367,58 +452,88 @@ class CallbacksConf(Settings, group='callbacks'):
     early_stopping_patience:Optional[int] = opt(None,
         "validations without a better J&F before the run stops; empty: never", lo=0)
 
+# %% ../nbs/00_config.ipynb #7fad48aa
 @dataclass
 class LoggerConf(Settings, group='logger'):
     "`metrics.csv` is always written; one more by name"
-    name:str = opt('csv', "each but csv is an extra: pip install 'sam2_video_nb[wandb]'", ['csv', 'tensorboard', 'swanlab', 'wandb'])
+    name:str = opt('csv',
+        "each but csv is an extra: pip install 'sam2_video_nb[wandb]'",
+        choices=['csv', 'tensorboard', 'swanlab', 'wandb'])
     project:str = opt('sam2_video_nb', "project in SwanLab or W&B")
     run_name:Optional[str] = opt(None, "name of the run there; empty: the run folder's")
     offline:bool = opt(False, "write to the run folder instead of the network")
 
+# %% ../nbs/00_config.ipynb #09bff137
 @dataclass
 class VisualizationConf(Settings, group='visualization'):
     "GIFs of frame | truth | prediction in gifs/ and in the logger"
     enabled:bool = opt(True, "")
     train_every_n_steps:int = opt(0, "steps between GIFs of a training clip; 0: none", lo=0)
-    val_first_batch_every_n_epochs:int = opt(5, "epochs between GIFs of the first validation video; 0: none", lo=0)
+    val_first_batch_every_n_epochs:int = opt(5,
+        "epochs between GIFs of the first validation video; 0: none", lo=0)
     max_length:int = opt(12, "frames of a GIF at most", lo=1)
     stride:int = opt(1, "every so many frames", lo=1)
     caption:Optional[str] = opt(None, "text on the GIFs; empty: video and step")
 
+# %% ../nbs/00_config.ipynb #708092eb
 @dataclass
 class EvalConf(Settings, group='eval'):
     "How tracking is measured"
     baseline:bool = opt(True, "measure the model before training too")
-    baseline_path:Optional[str] = opt(None, "weights of the model before training; empty: those that the checkpoint says it started from")
-    cache_dir:Optional[str] = opt(None, "where figures of the model before training are kept, to be measured once; empty: <output_dir>/baselines")
-    split:str = opt('val', "which videos: val (data.val_path, or those held out of train_path), test (data.test_path) or train", ['val', 'test', 'train'])
+    baseline_path:Optional[str] = opt(None,
+        "weights of the model before training; empty: those that the checkpoint says it started from",
+        path=True)
+    cache_dir:Optional[str] = opt(None,
+        "where figures of the model before training are kept, to be measured once; empty: "
+        "<output_dir>/baselines",
+        path=True)
+    split:str = opt('val',
+        "which videos: val (data.val_path, or those held out of train_path), test (data.test_path) or train",
+        choices=['val', 'test', 'train'])
     max_videos:Optional[int] = opt(None, "videos at most; empty: all", lo=1)
-    boundary:float = opt(0.008, "F: how far borders may be apart, as a share of the image's diagonal", lo=0, hi=1)
+    boundary:float = opt(0.008,
+        "F: how far borders may be apart, as a share of the image's diagonal", lo=0, hi=1)
     bootstrap:int = opt(2000, "draws of videos behind a 95 % interval; 0: no interval", lo=0)
-    noise:Optional[List[float]] = opt(None,
-        "prompts made worse by these shares of the object's size, as [0.05,0.1,0.2]; empty: none", lo=0, hi=1)
-    memories:Optional[List[str]] = opt(None,
-        "ways to remember to compare, as [window,quality,tree]; empty: predict.memory alone", ['window', 'quality', 'tree'])
-    threshold_search:bool = opt(False, "choose predict.mask_threshold and predict.presence_threshold on another split, then measure with them")
+    noise:Any = opt(None,
+        "prompts made worse by these shares of the object's size, as [0.05,0.1,0.2]; empty: none",
+        lo=0, hi=1, several=float)
+    memories:Any = opt(None,
+        "ways to remember to compare, as [window,quality,tree]; empty: predict.memory alone",
+        choices=['window', 'quality', 'tree'], several=str)
+    threshold_search:bool = opt(False,
+        "choose predict.mask_threshold and predict.presence_threshold on another split, then measure with "
+        "them")
     gifs:int = opt(3, "GIFs of this many of the worst videos", lo=0)
 
+# %% ../nbs/00_config.ipynb #e067a66a
 @dataclass
 class PredictConf(Settings, group='predict'):
     "How a video is tracked, and what is written of it"
-    source:Optional[str] = opt(None, "folder of frames, or a video file")
-    prompts:Optional[str] = opt(None, "JSON of prompts, or a COCO-video JSON whose masks are made into prompts as prompts.* says")
-    video_id:Optional[str] = opt(None, "the video in a COCO-video JSON; empty: the only one, or the one named like the source")
-    prompt_frames:Optional[List[int]] = opt(None,
-        "COCO-video JSON: frames whose masks are prompts; empty: the first one of each object", lo=0)
-    direction:str = opt('forward', "from each object's prompt to the end of the video, to its beginning, or both", ['forward', 'backward', 'both'])
-    memory:str = opt('window', "what is remembered: the last six frames as in SAM 2; only frames that the model trusts; or a small tree of hypotheses, as SAM2Long", ['window', 'quality', 'tree'])
+    source:Optional[str] = opt(None, "folder of frames, or a video file", path=True)
+    prompts:Optional[str] = opt(None,
+        "JSON of prompts, or a COCO-video JSON whose masks are made into prompts as prompts.* says",
+        path=True)
+    video_id:Optional[str] = opt(None,
+        "the video in a COCO-video JSON; empty: the only one, or the one named like the source")
+    prompt_frames:Any = opt(None,
+        "COCO-video JSON: frames whose masks are prompts; empty: the first one of each object",
+        lo=0, several=int)
+    direction:str = opt('forward',
+        "from each object's prompt to the end of the video, to its beginning, or both",
+        choices=['forward', 'backward', 'both'])
+    memory:str = opt('window',
+        "what is remembered: the last six frames as in SAM 2; only frames that the model trusts; or a small "
+        "tree of hypotheses, as SAM2Long",
+        choices=['window', 'quality', 'tree'])
     trust_iou:float = opt(0.5, "quality and tree: predicted IoU from which a frame is trusted", lo=0, hi=1)
     hypotheses:int = opt(3, "tree: how many are kept", lo=1)
     mask_threshold:float = opt(0., "a pixel belongs to the object above this logit")
     presence_threshold:float = opt(0., "an object is present above this logit")
-    output:Optional[str] = opt(None, "folder for the results; empty: <output_dir>/<date>/<time>")
+    output:Optional[str] = opt(None, "folder for the results; empty: <output_dir>/<date>/<time>", path=True)
     masks:bool = opt(True, "write a palette PNG a frame")
-    overlay:str = opt('auto', "video of the masks over the frames; auto: mp4 where PyAV is installed, else gif", ['auto', 'mp4', 'gif', 'none'])
+    overlay:str = opt('auto',
+        "video of the masks over the frames; auto: mp4 where PyAV is installed, else gif",
+        choices=['auto', 'mp4', 'gif', 'none'])
     fps:Optional[float] = opt(None,
         "frames a second of the overlay; empty: the source's, or 10", lo=0, check=above_zero)
     resume:bool = opt(False, "go on where a run in the same output folder was interrupted")
@@ -440,10 +555,15 @@ class TrainConf(Settings):
     visualization:VisualizationConf = field(default_factory=VisualizationConf)
     eval:EvalConf = field(default_factory=EvalConf)
     predict:PredictConf = field(default_factory=PredictConf)
-    resume:Optional[str] = opt(None, "checkpoint of ours, or run folder (its last.ckpt), to go on from: weights, optimizer, epoch and random draws")
+    resume:Optional[str] = opt(None,
+        "checkpoint of ours, or run folder (its last.ckpt), to go on from: weights, optimizer, epoch and "
+        "random draws",
+        path=True)
     seed:int = opt(0, "of every random draw", lo=0, hi=2**32-1)
-    log_level:str = opt('info', "on screen; training.log has everything from info up", ['debug', 'info', 'warning', 'error'])
-    output_dir:str = opt('outputs', "runs go to <output_dir>/<date>/<time>/")
+    log_level:str = opt('info',
+        "on screen; training.log has everything from info up",
+        choices=['debug', 'info', 'warning', 'error'])
+    output_dir:str = opt('outputs', "runs go to <output_dir>/<date>/<time>/", path=True)
 
 # %% ../nbs/00_config.ipynb #c021
 def config_keys(
@@ -457,38 +577,51 @@ def config_keys(
         else: yield prefix+f.name, f
 
 # %% ../nbs/00_config.ipynb #c023
-_model = 'model.name model.config_path model.checkpoint_path model.prompt_type model.num_pos_points model.num_neg_points model.include_center'
-_common = f'{_model} prompts.* trainer.accelerator trainer.precision seed log_level output_dir data.image_size data.annotated_key data.objects'
-_tracking = 'predict.memory predict.trust_iou predict.hypotheses predict.mask_threshold predict.presence_threshold'
+_common = '''
+    model.name model.config_path model.checkpoint_path
+    model.prompt_type model.num_pos_points model.num_neg_points model.include_center prompts.*
+    data.image_size data.annotated_key data.objects data.image_root data.allow_absolute
+    trainer.accelerator trainer.precision seed log_level output_dir'''
+_tracking = '''
+    predict.memory predict.trust_iou predict.hypotheses predict.mask_threshold predict.presence_threshold'''
+_train = '''
+    * !eval.split !eval.baseline_path !eval.noise !eval.memories !eval.threshold_search !eval.gifs !predict.*'''
+_eval = '''
+    eval.* data.train_path data.val_path data.test_path data.val_fraction
+    data.synth_videos data.synth_frames data.synth_dir'''
 
-# Globs over the keys that each command reads; after a '!' those that it does not read after all
+# Globs over the keys that each command reads
 reads = dict(
-    train=f'* !eval.split !eval.baseline_path !eval.noise !eval.memories !eval.threshold_search !eval.gifs !predict.* {_tracking}'.split(),
-    eval=(f'{_common} {_tracking} eval.* data.train_path data.val_path data.test_path data.val_fraction data.image_root data.allow_absolute '
-          'data.synth_videos data.synth_frames data.synth_dir').split(),
-    predict=f'{_common} predict.* data.image_root data.allow_absolute'.split())
+    train=(_train+_tracking).split(),
+    eval=(_common+_tracking+_eval).split(),
+    predict=(_common+' predict.*').split())
 
+# %% ../nbs/00_config.ipynb #438da955
 def is_read(
     key:str,     # As data.stride
     command:str  # train, eval or predict
 )->bool:
-    "Does the command read this key? Of the globs that fit, the last one decides"
+    "Does the command read this key?"
     fits = [g for g in reads[command] if fnmatchcase(key, g.lstrip('!'))]
     return bool(fits) and fits[-1][0]!='!'
 
 # %% ../nbs/00_config.ipynb #c028
+# What most runs set, by command: the first thing that help shows
+most_used = dict(
+    train='''
+        data.train_path data.val_path model.name model.checkpoint_path prompts.prompt_type data.batch_size
+        optimizer.lr trainer.max_epochs trainer.accelerator output_dir'''.split(),
+    eval='''
+        model.checkpoint_path data.train_path data.val_path data.test_path eval.split prompts.prompt_type
+        eval.noise eval.threshold_search trainer.accelerator output_dir'''.split(),
+    predict='''
+        predict.source predict.prompts predict.video_id model.checkpoint_path predict.output predict.direction
+        predict.memory predict.overlay prompts.prompt_type trainer.accelerator'''.split())
+
+# %% ../nbs/00_config.ipynb #2e8005ae
 def default_of(f):
     "The default of dataclass field `f`"
     return f.default_factory() if callable(f.default_factory) else f.default
-
-# What most runs set, by command: the first thing that help shows
-most_used = dict(
-    train=('data.train_path data.val_path model.name model.checkpoint_path prompts.prompt_type data.batch_size '
-           'optimizer.lr trainer.max_epochs trainer.accelerator output_dir').split(),
-    eval=('model.checkpoint_path data.train_path data.val_path data.test_path eval.split prompts.prompt_type '
-          'eval.noise eval.threshold_search trainer.accelerator output_dir').split(),
-    predict=('predict.source predict.prompts predict.video_id model.checkpoint_path predict.output predict.direction '
-             'predict.memory predict.overlay prompts.prompt_type trainer.accelerator').split())
 
 def as_typed(v)->str:
     "A value as it is typed on a command line; empty for None"
@@ -497,15 +630,36 @@ def as_typed(v)->str:
     if isinstance(v, dict): return '{'+','.join(f'{k}:{as_typed(o)}' for k, o in v.items())+'}'
     return str(v)
 
-def key_help(key, f, width=79, column=30)->list:
-    "The lines of help on one key: `key=default`, and its meaning from `column` on"
-    meta, default = f.metadata, as_typed(default_of(f))
-    choices = f" ({' | '.join(meta['choices'])})" if meta.get('choices') else ''
-    lines = wrap((meta['help'] + choices).strip(), width-column, break_on_hyphens=False)
+# %% ../nbs/00_config.ipynb #5c923bd5
+def key_help(
+    key:str,       # Full key
+    f,             # Its dataclass field
+    width=79,      # Columns
+    column=30      # Where meanings begin
+)->list:           # Lines
+    "`key=default`, and beside it what the key means"
+    default, choices = as_typed(default_of(f)), f.metadata['choices']
     head = f'  {key}={default}' if default else f'  {key}'
+    meaning = f.metadata['help'] + (f" ({' | '.join(choices)})" if choices else '')
+    lines = wrap(meaning.strip(), width-column, break_on_hyphens=False)
     if lines and len(head) < column-1: head = f'{head:{column}}{lines.pop(0)}'
     return [head] + [' '*column + l for l in lines]
 
+# %% ../nbs/00_config.ipynb #d130a84b
+def help_sections(
+    keys,                # Full keys, in order
+    first,               # Those that are used most
+    titles:dict          # Name of a group of settings → what it is about
+)->dict:                 # Title → keys
+    "Keys sorted into sections: the most used, then each group's"
+    out = {'most used': [k for k in first if k in keys]}
+    for k in keys:
+        if k in out['most used']: continue
+        group = k.partition('.')[0]
+        out.setdefault(f'{group}.*: {titles[group]}' if group in titles else 'of the whole run', []).append(k)
+    return {title: ks for title, ks in out.items() if ks}
+
+# %% ../nbs/00_config.ipynb #724eb716
 def help_text(
     conf=TrainConf,   # A dataclass of settings
     command=None,     # Only keys that this command reads, those used most first
@@ -513,13 +667,11 @@ def help_text(
 )->str:
     "Every key with its default and its meaning, in sections"
     known = {k: f for k, f in config_keys(conf) if command is None or is_read(k, command)}
-    sections = {'most used': [k for k in most_used.get(command, []) if k in known]}
     titles = {f.name: f.default_factory.__doc__ for f in fields(conf) if is_dataclass(f.default_factory)}
-    for k in known:
-        if k in sections['most used']: continue
-        group = k.partition('.')[0]
-        sections.setdefault(f'{group}.*: {titles[group]}' if group in titles else 'of the whole run', []).append(k)
-    parts = [[*wrap(title, width), *(l for k in keys for l in key_help(k, known[k], width))] for title, keys in sections.items() if keys]
+    sections = help_sections(known, most_used.get(command, []), titles)
+    parts = [
+        wrap(title, width) + [l for k in keys for l in key_help(k, known[k], width)]
+        for title, keys in sections.items()]
     return '\n\n'.join('\n'.join(p) for p in parts)
 
 # %% ../nbs/00_config.ipynb #32d892bf
@@ -561,7 +713,7 @@ def _override(text, f):
         raise ConfigError(f'{text}: cannot be empty')
     if f and f.type in (str, Optional[str]) and raw[:1] not in ('"', "'"): return raw     # paths need no quotes
     o = OverridesParser.create().parse_override(text)
-    a_list = f and any(get_origin(t) is list for t in (f.type, *get_args(f.type)))
+    a_list = f and get_origin(kind_of(f)) is list
     if o.is_sweep_override():
         if a_list: raise ConfigError(f"{text!r}: write a list in brackets: {key}=[{raw}]")
         raise ConfigError(f"{text!r} names several values: a run takes one; start one run for each")
