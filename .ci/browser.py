@@ -281,7 +281,7 @@ def test_annotate(tab, folder):
     tab.until("() => /outside the picture/.test(document.querySelector('.film .said').textContent) && document.querySelector('.film .said').classList.contains('error')", 'a click outside is refused in words')
     tab.shot('annotate_saved')
     reopened(tab, folder, 'annotate.ipynb', f)
-    from sam2_video_nb.data.coco import check
+    from sam2_video_nb.data.check import check
     report = check(folder/'mine.json', check_files=True, progress=False)
     assert report.ok and report.n_annotations, str(report)
 

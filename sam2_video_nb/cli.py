@@ -143,7 +143,8 @@ def check(
     if isinstance(a, int): return a
     def body():
         begin('sam2_video_check')
-        from sam2_video_nb.data.coco import CocoVideo, check_all
+        from sam2_video_nb.data.check import check_all
+        from sam2_video_nb.data.coco import CocoVideo
         kw = dict(image_root=getattr(a, 'image_root', None), allow_absolute=a.allow_absolute, annotated_key=a.annotated_key, objects=a.objects)
         report = check_all(a.files, check_files=a.check_files, clip_length=a.clip_length, progress=not a.json, **kw)
         print(json.dumps(report.to_json(), indent=1) if a.json else fitted(str(report), sys.stdout))

@@ -21,7 +21,6 @@ from tqdm import tqdm
 from ..core import *
 from ..show import colors
 from .coco import *
-from .coco import _count
 from .video import by_number
 
 # %% ../../nbs/17_data.convert.ipynb #c007
@@ -601,11 +600,11 @@ def lost_things(
     out = []
     if 'categories' not in holds and set(coco.cats)!={'object'}: out.append(f"categories: {_some(coco.cats)}")
     if 'ignore' not in holds and (n := sum(any(k<0 for k, _ in coco._anns[v][t]) for v, t in frames)):
-        out.append(f"ignore regions (iscrowd) of {_count(n, 'frame')}: they become background")
+        out.append(f"ignore regions (iscrowd) of {counted(n, 'frame')}: they become background")
     if 'unannotated' not in holds and (n := sum(not coco.frames[v][t].annotated for v, t in frames)):
-        out.append(f"{_count(n, 'frame')} without annotation (is_annotated): left out")
+        out.append(f"{counted(n, 'frame')} without annotation (is_annotated): left out")
     if 'looked' not in holds and (n := not_looked_at(coco)):
-        out.append(f"annotated_tracks: {_count(n, 'time')} an object was not looked at on a frame that was annotated for others, "
+        out.append(f"annotated_tracks: {counted(n, 'time')} an object was not looked at on a frame that was annotated for others, "
             "it counts as absent there; to-png keeps it apart")
     if 'instances' not in holds and (vs := [v for v in coco.videos if len({c for _, c in coco.objs[v]}) < len(coco.objs[v])]):
         out.append(f"track ids: objects of one category become one, in {_some(vs)}")

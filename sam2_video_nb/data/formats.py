@@ -20,7 +20,6 @@ from tqdm import tqdm
 from ..core import *
 from .coco import *
 from .video import VideoWriter, by_number, need_av, open_frames
-from .coco import _count
 from .convert import FrameIn, Obj, about_video, each_frame, open_back, read_mask, say_lost, size_of_picture, videos_of, write_dataset, _place, _some, _write_json
 
 # %% ../../nbs/18_data.formats.ipynb #c008
@@ -59,7 +58,7 @@ def convert_ytvis(
     for i, a in enumerate(d.get('annotations') or ()): anns[str(_need(a, ('id', 'video_id', 'category_id', 'segmentations'), f'{src}: annotations[{i}]')['video_id'])].append(a)
     if lost := set(anns) - {str(v['id']) for v in d['videos'] if isinstance(v, dict) and 'id' in v}: raise DataError(f"{src}: annotation {anns[min(lost)][0]['id']!r}: there is no video {min(lost)}")
     if n := sum(bool(a.get('iscrowd')) for l in anns.values() for a in l):
-        print(f"iscrowd: {_count(n, 'annotation')} {'are objects' if crowd=='object' else 'are ignore regions'} (--crowd)")
+        print(f"iscrowd: {counted(n, 'annotation')} {'are objects' if crowd=='object' else 'are ignore regions'} (--crowd)")
     for i, v in enumerate(tqdm(d['videos'], desc='reading', unit='video', disable=not progress)):
         where, files = f'{src}: videos[{i}]', _need(v, ('id', 'file_names'), f'{src}: videos[{i}]')['file_names']
         paths = [inside(folder, f) for f in files]
@@ -602,7 +601,7 @@ def convert_coco(
     _choice('crowd', crowd, 'object', 'ignore', 'tracked')
     export = _read_export(_export_file(src))
     named, tool = _named(export.file, videos_of, export.images, pattern, stills)
-    print(f"{export.file.name}: {_count(len(named), 'picture')}, {_count(len({v for v, _ in named}), 'video')}; names as of {tool}")
+    print(f"{export.file.name}: {counted(len(named), 'picture')}, {counted(len({v for v, _ in named}), 'video')}; names as of {tool}")
     anns = [o for l in export.anns.values() for o in l]
     ignored = _ignored(anns, crowd, export.file)
     bare = _need_tracks([(i, a) for i, a in anns if i not in ignored], tracks, export.file)
@@ -633,10 +632,10 @@ def _say_tracks(read, links, bare, tracks):
     "Say what became of annotations without a track id"
     if not bare: return
     n = sum(len({o.id for f in fs for o in f.objs or () if o.id is not None}) for fs in read.values())
-    print(f"--tracks {tracks}: {_count(len(bare), 'annotation')} without a track_id, {_count(n, 'object')} in {_count(len(read), 'video')}")
+    print(f"--tracks {tracks}: {counted(len(bare), 'annotation')} without a track_id, {counted(n, 'object')} in {counted(len(read), 'video')}")
     if tracks!='iou': return
     weak = [(v, name, m, l) for v, name, m, l in links if l.why_weak()]
-    print(f"{_count(len(links), 'link')}, {len(weak)} of them weak" + (': look at' if weak else ''))
+    print(f"{counted(len(links), 'link')}, {len(weak)} of them weak" + (': look at' if weak else ''))
     for v, name, m, l in weak[:20]: print(f"  {v}, {name}: annotations[{m.index}] as {m.cat} {l.track}: {l.why_weak()}")
     if len(weak) > 20: print(f"  and {len(weak)-20} more")
 

@@ -19,7 +19,8 @@ from ..config import *
 from ..core import *
 from ..show import colors, theme_css
 from ..film import *
-from ..data.coco import CocoVideo, check
+from ..data.check import check
+from ..data.coco import CocoVideo
 from ..model.prompts import PromptPolicy, prompt_kinds, prompts_of, seen_prompts
 from ..data.datasets import video_prints
 from ..model.weights import load_weights, read_start
