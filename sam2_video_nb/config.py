@@ -10,18 +10,25 @@ __all__ = ['types', 'refused', 'reads', 'most_used', 'aliases', 'Sam2VideoError'
            'DataConf', 'PromptConf', 'ModelConf', 'LossConf', 'OptimizerConf', 'SchedulerConf', 'TrainerConf',
            'CallbacksConf', 'LoggerConf', 'VisualizationConf', 'EvalConf', 'PredictConf', 'TrainConf', 'config_keys',
            'is_read', 'default_of', 'as_typed', 'key_help', 'help_sections', 'help_text', 'fitted', 'check_key',
-           'load_cfg', 'get_key', 'set_key', 'check_cfg']
+           'dict_of', 'quoted', 'Override', 'configs', 'config_groups', 'parsed', 'named_values', 'read_override',
+           'expected', 'check_override', 'own_hydra', 'compose_cfg', 'in_our_words', 'get_key', 'set_key', 'check_cfg',
+           'as_settings', 'Composed', 'composed', 'load_cfg', 'whole_paths', 'save_cfg', 'saved_settings', 'read_cfg']
 
 # %% ../nbs/00_config.ipynb #c002
-import os, shutil
+import os, re, shlex, shutil
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from importlib.resources import files
 from math import isfinite
 from numbers import Integral, Real
+from os.path import exists, isfile
+from pathlib import Path
 from textwrap import wrap
-from typing import Any, Dict, List, Optional, get_args, get_origin
+from typing import Any, Dict, List, NamedTuple, Optional, get_args, get_origin
 
 # %% ../nbs/00_config.ipynb #c005
 class Sam2VideoError(Exception):
@@ -39,7 +46,7 @@ def opt(
     hi=None,       # Largest number allowed
     check=None,    # Function of a value; raises a `ConfigError` that says what to give instead
     several=None,  # Type of each, where one value or a list of them is taken; the field itself is `Any`
-    path=False     # Does it name a file or a folder
+    path=None      # Function that tells whether a text names a file or folder here
 ):                 # A dataclass field
     "A dataclass field that knows what it means"
     meta = dict(help=help, choices=choices, lo=lo, hi=hi, check=check, several=several, path=path)
@@ -232,16 +239,16 @@ def some_devices(v):
 class DataConf(Settings, group='data'):
     "Which videos, cut into which clips, changed how"
     train_path:Optional[str] = opt(None,
-        "COCO-video JSON to train on; empty: the built-in moving shapes", path=True)
+        "COCO-video JSON to train on; empty: the built-in moving shapes", path=exists)
     val_path:Optional[str] = opt(None,
         "COCO-video JSON to validate on; empty: videos held out of train_path; 'none': no validation",
-        path=True)
+        path=exists)
     test_path:Optional[str] = opt(None,
         "COCO-video JSON that nothing is chosen on: measured before training, and after it with best.ckpt; "
         "empty: none",
-        path=True)
+        path=exists)
     image_root:Optional[str] = opt(None,
-        "folder that every file_name starts from; empty: the folder of the JSON", path=True)
+        "folder that every file_name starts from; empty: the folder of the JSON", path=exists)
     allow_absolute:bool = opt(False, "allow a file_name that leads out of image_root")
     annotated_key:str = opt('is_annotated', "image field that says whether a frame was annotated")
     objects:str = opt('auto',
@@ -281,7 +288,7 @@ class DataConf(Settings, group='data'):
     synth_videos:int = opt(96, "built-in data: videos to make (a sixth of them held out)", lo=2)
     synth_frames:int = opt(10, "built-in data: frames of a video", lo=1)
     synth_dir:Optional[str] = opt(None,
-        "built-in data: folder to make it in, reused when it is there; empty: in output_dir", path=True)
+        "built-in data: folder to make it in, reused when it is there; empty: in output_dir", path=exists)
 
 # %% ../nbs/00_config.ipynb #c012
 @dataclass
@@ -309,11 +316,11 @@ class ModelConf(Settings, group='model'):
         "nano, tiny, small, base_plus or large: the same as that name given as config_path")
     config_path:Optional[str] = opt(None,
         "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano",
-        path=True)
+        path=isfile)
     checkpoint_path:Optional[str] = opt(None,
         "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official "
         "ones of model.name; empty: random weights",
-        path=True)
+        path=exists)
     trainable_modules:Any = opt(None,
         "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
         "nano without a checkpoint",
@@ -482,11 +489,11 @@ class EvalConf(Settings, group='eval'):
     baseline:bool = opt(True, "measure the model before training too")
     baseline_path:Optional[str] = opt(None,
         "weights of the model before training; empty: those that the checkpoint says it started from",
-        path=True)
+        path=exists)
     cache_dir:Optional[str] = opt(None,
         "where figures of the model before training are kept, to be measured once; empty: "
         "<output_dir>/baselines",
-        path=True)
+        path=exists)
     split:str = opt('val',
         "which videos: val (data.val_path, or those held out of train_path), test (data.test_path) or train",
         choices=['val', 'test', 'train'])
@@ -509,10 +516,10 @@ class EvalConf(Settings, group='eval'):
 @dataclass
 class PredictConf(Settings, group='predict'):
     "How a video is tracked, and what is written of it"
-    source:Optional[str] = opt(None, "folder of frames, or a video file", path=True)
+    source:Optional[str] = opt(None, "folder of frames, or a video file", path=exists)
     prompts:Optional[str] = opt(None,
         "JSON of prompts, or a COCO-video JSON whose masks are made into prompts as prompts.* says",
-        path=True)
+        path=exists)
     video_id:Optional[str] = opt(None,
         "the video in a COCO-video JSON; empty: the only one, or the one named like the source")
     prompt_frames:Any = opt(None,
@@ -529,7 +536,7 @@ class PredictConf(Settings, group='predict'):
     hypotheses:int = opt(3, "tree: how many are kept", lo=1)
     mask_threshold:float = opt(0., "a pixel belongs to the object above this logit")
     presence_threshold:float = opt(0., "an object is present above this logit")
-    output:Optional[str] = opt(None, "folder for the results; empty: <output_dir>/<date>/<time>", path=True)
+    output:Optional[str] = opt(None, "folder for the results; empty: <output_dir>/<date>/<time>", path=exists)
     masks:bool = opt(True, "write a palette PNG a frame")
     overlay:str = opt('auto',
         "video of the masks over the frames; auto: mp4 where PyAV is installed, else gif",
@@ -558,12 +565,12 @@ class TrainConf(Settings):
     resume:Optional[str] = opt(None,
         "checkpoint of ours, or run folder (its last.ckpt), to go on from: weights, optimizer, epoch and "
         "random draws",
-        path=True)
+        path=exists)
     seed:int = opt(0, "of every random draw", lo=0, hi=2**32-1)
     log_level:str = opt('info',
         "on screen; training.log has everything from info up",
         choices=['debug', 'info', 'warning', 'error'])
-    output_dir:str = opt('outputs', "runs go to <output_dir>/<date>/<time>/", path=True)
+    output_dir:str = opt('outputs', "runs go to <output_dir>/<date>/<time>/", path=bool)
 
 # %% ../nbs/00_config.ipynb #c021
 def config_keys(
@@ -689,7 +696,6 @@ def fitted(
 # %% ../nbs/00_config.ipynb #c032
 def check_key(
     override:str,    # `key=value`
-    conf=TrainConf,  # The settings that exist
     command=None     # Refuse what this command does not read
 ):
     "Raise a `ConfigError` that names the nearest key where `override`'s key does not exist"
@@ -697,56 +703,193 @@ def check_key(
     if not eq: raise ConfigError(f"{override!r} is no setting: write key=value; --help lists the keys")
     bare = key.lstrip('+~')
     if bare != key: raise ConfigError(f"{override!r}: keys can be set, not added or removed: write {bare}=…")
-    known = dict(config_keys(conf))
+    known = dict(config_keys())
     if bare in known and command and not is_read(bare, command):
         raise ConfigError(f"sam2_video_{command} does not read {bare}; --help lists what it reads")
-    in_a_dict = any(bare.startswith(k+'.') and isinstance(default_of(f), dict) for k, f in known.items())
-    if not (bare in known or in_a_dict): raise unknown_key(bare, [k for k in known if command is None or is_read(k, command)])
+    if bare in known or dict_of(bare): return
+    raise unknown_key(bare, [k for k in known if command is None or is_read(k, command)])
 
-# %% ../nbs/00_config.ipynb #c033
-def _override(text, f):
-    "The value of one `key=value` for field `f` (None: an entry of a dict)"
+def dict_of(key:str)->str:   # Empty: none
+    "The key of the dict that `key` is, or is an entry of"
+    dicts = [k for k, f in config_keys() if isinstance(default_of(f), dict)]
+    return next((k for k in dicts if key==k or key.startswith(k+'.')), '')
+
+# %% ../nbs/00_config.ipynb #ec197bd3
+def quoted(
+    text:str   # Any
+)->str:
+    "Text that Hydra's grammar takes as it is"
+    if re.fullmatch(r'[A-Za-z0-9_./-]+', text) and not re.fullmatch(r'[\d._eE+-]+|true|false|null|nan|inf', text, re.I): return text
+    text = re.sub(r"(\\*)('|$)", lambda m: 2*m[1] + ("\\'" if m[2] else ''), text)     # backslashes before a quote or the end
+    return f"'{text}'"
+
+# %% ../nbs/00_config.ipynb #2beb7eeb
+class Override(NamedTuple):
+    "One `key=value`, ready for Hydra"
+    key:str             # Without signs before it
+    text:str            # As Hydra reads it
+    values:tuple=()     # Of a setting of ours: what is checked before Hydra sees it
+    singles:tuple=()    # Of a sweep: a text for each of several values
+
+    @property
+    def single(self): return self.singles[0] if self.singles else self.text
+    @property
+    def whole(self):
+        "Is it a dict that replaces another"
+        return bool(self.values) and isinstance(self.values[0], dict) and dict_of(self.key)==self.key
+
+def configs()->Path:
+    "The folder of the package's own configs"
+    return Path(str(files('sam2_video_nb')/'configs'))
+
+def config_groups(
+    folder=None   # More of them, as --config-dir names it
+)->set:           # recipe
+    "Names of the groups of settings that are chosen by name"
+    return {p.name for at in (configs(), folder) if at for p in Path(at).glob('*') if p.is_dir()}
+
+# %% ../nbs/00_config.ipynb #172bb991
+def parsed(
+    text:str,     # `key=value` in Hydra's grammar
+    sweep=False   # May it name several values?
+):                # Hydra's override
+    "An override as Hydra reads it; raises `ConfigError`"
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    key, _, raw = text.partition('=')
-    if f and raw in ('', 'null'):
-        if may_be_empty(f): return None
-        raise ConfigError(f'{text}: cannot be empty')
-    if f and f.type in (str, Optional[str]) and raw[:1] not in ('"', "'"): return raw     # paths need no quotes
-    o = OverridesParser.create().parse_override(text)
-    a_list = f and get_origin(kind_of(f)) is list
-    if o.is_sweep_override():
-        if a_list: raise ConfigError(f"{text!r}: write a list in brackets: {key}=[{raw}]")
-        raise ConfigError(f"{text!r} names several values: a run takes one; start one run for each")
-    value = o.value()
-    return [value] if a_list and value is not None and not isinstance(value, list) else value
-
-def load_cfg(
-    overrides=(),     # `key=value` strings, as on the command line
-    conf=TrainConf,   # Dataclass to fill
-    command=None      # train, eval or predict: refuse what it does not read
-):                    # An instance of `conf`, checked by `check_cfg`
-    "Settings from overrides; raises `ConfigError`"
     from hydra.errors import HydraException
+    try: o = OverridesParser.create().parse_override(text)
+    except HydraException as e: raise ConfigError(f"{text}: {str(e).splitlines()[0]}") from None
+    if sweep or not o.is_sweep_override(): return o
+    key, _, raw = text.partition('=')
+    f = dict(config_keys()).get(key)
+    if f and get_origin(kind_of(f)) is list: raise ConfigError(f"{text!r}: write a list in brackets: {key}=[{raw}]")
+    raise ConfigError(f"{text!r} names several values: -m runs each of them")
+
+def named_values(
+    o   # Hydra's override
+)->tuple:
+    "Each value that an override names; none where a sweeper draws from a range"
+    from hydra.core.override_parser.types import Override as Parsed, Transformer
+    if not o.is_sweep_override(): return (o.value(),)
+    if not o.is_discrete_sweep(): return ()
+    return tuple(Parsed._convert_value(v) for v in o.sweep_iterator(Transformer.identity))
+
+# %% ../nbs/00_config.ipynb #2a116586
+def read_override(
+    text:str,       # `key=value` as it was typed
+    command=None,   # Refuse what this command does not read
+    sweep=False,    # May it name several values? Then its text is in Hydra's grammar already
+    groups=()       # Names of groups
+)->Override:
+    "One override, its key checked; raises `ConfigError`"
+    key, _, raw = text.partition('=')
+    bare = key.lstrip('+~')
+    hydras = re.match(r'hydra[./]', bare) is not None
+    if not hydras and bare.partition('@')[0] not in groups: return _own_override(text, command, sweep)
+    o = parsed(text, sweep=True)
+    several = sweep and not hydras and o.is_discrete_sweep()
+    return Override(bare, text, singles=tuple(_each(o)) if several else ())
+
+def _each(o): return [f'{o.key_or_group}={v}' for v in o.sweep_string_iterator()]
+
+def _own_override(text, command, sweep):
+    "An override of one of our settings"
+    key, _, raw = text.partition('=')
+    in_dict = bool(dict_of(key.lstrip('+')))
+    if in_dict: key, text = key.lstrip('+'), text.lstrip('+')     # an entry is added as others are set
+    check_key(text, command)
+    f = dict(config_keys()).get(key)
+    if f and raw in ('', 'null'):
+        if not may_be_empty(f): raise ConfigError(f'{text}: cannot be empty')
+        return Override(key, f'{key}=null', (None,))
+    if f and kind_of(f) is str and raw[:1] not in ('"', "'") and not sweep: text = f'{key}={quoted(raw)}'
+    o = parsed(text, sweep)
+    singles = _each(o) if o.is_discrete_sweep() else []
+    sign = '++' if in_dict else ''
+    return Override(key, sign+text, named_values(o), tuple(sign+s for s in singles))
+
+# %% ../nbs/00_config.ipynb #62fec35d
+def expected(f)->str:   # `f`: a dataclass field, or None
+    "What a field takes, in words"
+    kind = f and kind_of(f)
+    if f and f.metadata['choices']: return f"choose from {', '.join(f.metadata['choices'])}"
+    return f"give {types[kind][1]}" if kind in types else 'give names with values, as {name:value}'
+
+def check_override(o:Override):
+    "Raise a `ConfigError` unless each of its values fits its field"
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    cfg, given, known = OmegaConf.structured(conf), set(), dict(config_keys(conf))
-    for text in overrides:
-        check_key(text, conf, command)
-        key = text.partition('=')[0]
-        given.add(key)
-        try: OmegaConf.update(cfg, key, _override(text, known.get(key)), merge=False, force_add=True)
-        except (HydraException, OmegaConfBaseException) as e: raise ConfigError(f"{text}: {str(e).splitlines()[0]}") from None
-    try: cfg = OmegaConf.to_object(cfg)
-    except OmegaConfBaseException as e: raise ConfigError(str(e).splitlines()[0]) from None
-    for a, key in aliases.items():
-        if a in given and key in given: _one_of_two(cfg, a, key)
-    return check_cfg(cfg)
+    known = dict(config_keys())
+    field_key = dict_of(o.key) or o.key
+    for v in o.values:
+        if isinstance(v, str) and '${' in v: continue           # another key's value: known once all are together
+        cfg = OmegaConf.structured(TrainConf)
+        try: OmegaConf.update(cfg, o.key, v, merge=False, force_add=True)
+        except OmegaConfBaseException: raise ConfigError(f"{o.key}={v}: {expected(known[field_key])}") from None
+        v = OmegaConf.select(cfg, field_key)
+        field_value(known[field_key], OmegaConf.to_container(v) if OmegaConf.is_config(v) else v, field_key)
+
+# %% ../nbs/00_config.ipynb #320490c0
+@contextmanager
+def own_hydra():   # Context
+    "Hydra's one global place, for us alone for a while"
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.config_store import ConfigStore
+    ConfigStore.instance().store(name='schema', node=TrainConf)
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try: yield
+    finally: GlobalHydra.instance().hydra = before
+
+def compose_cfg(
+    overrides=(),   # In Hydra's grammar, each of one value
+    name='train',   # Primary config
+    folder=None     # Where more configs are
+):                  # All settings, and Hydra's own under `hydra`
+    "What Hydra makes of the schema, the configs and the overrides; raises `ConfigError`"
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+    home, other = configs(), folder
+    if folder and not (home/f'{name}.yaml').is_file(): home, other = Path(folder), configs()
+    search = [f"hydra.searchpath=[{quoted(f'file://{Path(other).absolute()}')}]"] if other else []
+    try:
+        with own_hydra(), initialize_config_dir(config_dir=str(home.absolute()), version_base='1.3'):
+            return compose(name, overrides=[*overrides, *search], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, YAMLError) as e: raise in_our_words(e) from None
+
+# %% ../nbs/00_config.ipynb #6bb13933
+def in_our_words(e:Exception)->ConfigError:
+    "What Hydra, OmegaConf or YAML found wrong, as one line that says what to give"
+    from hydra.errors import MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException, ValidationError
+    if isinstance(e, MissingConfigException): return _missing(e)
+    cause = next((o for o in (e, e.__cause__, e.__context__) if isinstance(o, OmegaConfBaseException)), None)
+    key, known = getattr(cause, 'full_key', None), dict(config_keys())
+    line = str(cause).splitlines()[0] if cause else ' '.join(str(e).split())
+    if not key or key.startswith('hydra'): return ConfigError(_no_group(line))
+    field_key = key if key in known else dict_of(key)
+    if not field_key: return unknown_key(key, known)
+    value = re.search(r"Value '(.*)' of type", line)
+    if not (value and isinstance(cause, ValidationError)): return ConfigError(f"{key}: {line}")
+    return ConfigError(f"{key}={value[1]}: {expected(known[field_key])}")
+
+def _missing(e):
+    group, _, name = (e.missing_cfg_file or '').rpartition('/')
+    if not group: return ConfigError(f"--config-name {name}: {str(e).splitlines()[0]}")
+    more = "; more of them come with pip install 'sam2_video_nb[sweep]'" if group.startswith('hydra/') else ''
+    return ConfigError(f"{group}={name}: choose from {', '.join(e.options or ())}{more}")
+
+def _no_group(line):
+    group = re.search("Could not override '(.*)'. No match in the defaults list", line)
+    return f"{group[1]}=… cannot be chosen here: no list of defaults names it" if group else line
 
 # %% ../nbs/00_config.ipynb #c035
 _prompt_keys = 'prompt_type', 'num_pos_points', 'num_neg_points', 'include_center'
 aliases = {f'model.{k}': f'prompts.{k}' for k in _prompt_keys}
 aliases |= {'trainer.early_stopping_patience': 'callbacks.early_stopping_patience', 'model.name': 'model.config_path'}
 
+# %% ../nbs/00_config.ipynb #6fa25615
 def get_key(cfg, key:str):
     "The value at a dotted `key`"
     for k in key.split('.'): cfg = getattr(cfg, k)
@@ -774,3 +917,124 @@ def check_cfg(
         if w != default_of(known[key]): _one_of_two(cfg, a, key)
         set_key(cfg, key, v)
     return cfg
+
+# %% ../nbs/00_config.ipynb #df7709bf
+def as_settings(
+    cfg,           # Composed by Hydra
+    given=()       # `Override`s that it was composed with
+)->TrainConf:
+    "Composed settings as the dataclass, checked by `check_cfg`; raises `ConfigError`"
+    from omegaconf import OmegaConf, open_dict
+    from omegaconf.errors import OmegaConfBaseException
+    if OmegaConf.get_type(cfg) is not TrainConf: raise ConfigError(
+        "nothing checks the file that --config-name names: let it begin with a list of defaults, as a run's config.yaml does")
+    cfg = deepcopy(cfg)
+    with open_dict(cfg): cfg.pop('hydra', None)
+    try: conf = OmegaConf.to_object(cfg)
+    except OmegaConfBaseException as e: raise in_our_words(e) from None
+    for o in given:
+        if o.whole: set_key(conf, o.key, o.values[0])           # Hydra adds to a dict; what was typed replaces it
+    typed = {o.key for o in given}
+    for a, key in aliases.items():
+        if a in typed and key in typed: _one_of_two(conf, a, key)
+        elif a in typed: set_key(conf, key, get_key(conf, a))
+        elif key in typed: set_key(conf, a, None)
+    return check_cfg(conf)
+
+# %% ../nbs/00_config.ipynb #f6488a46
+class Composed(NamedTuple):
+    "Settings, and what Hydra has to know to run them"
+    settings:TrainConf  # Of a sweep: those of its first job
+    hydra:Any           # Hydra's own
+    given:list          # `Override`s
+
+def composed(
+    overrides=(),   # `key=value` strings, as on the command line
+    command=None,   # train, eval or predict: refuse what it does not read
+    name=None,      # Primary config, the command's if empty
+    folder=None,    # Where more configs are
+    sweep=False     # May overrides name several values?
+)->Composed:
+    "Everything checked, before any folder is made; raises `ConfigError`"
+    groups = config_groups(folder)
+    given = [read_override(text, command, sweep, groups) for text in overrides]
+    for o in given: check_override(o)
+    first = [o.single for o in given]
+    name = name or command or 'train'
+    cfg = compose_cfg(first, name, folder)
+    for i, o in enumerate(given):
+        if o.values: continue
+        for other in o.singles[1:]: compose_cfg([*first[:i], other, *first[i+1:]], name, folder)
+    return Composed(as_settings(cfg, given), cfg.hydra, given)
+
+def load_cfg(
+    overrides=(),   # `key=value` strings, as on the command line
+    command=None,   # train, eval or predict: refuse what it does not read
+    name=None,      # Primary config, the command's if empty
+    folder=None     # Where more configs are, a run folder say
+)->TrainConf:
+    "Settings from overrides; raises `ConfigError`"
+    return composed(overrides, command, name, folder).settings
+
+# %% ../nbs/00_config.ipynb #97787e31
+_head = """# The settings of a run. Another that starts from them:
+#   sam2_video_train --config-dir {folder} --config-name {name} key=value …
+defaults:
+- schema
+- hydra_settings
+- _self_
+- recipe: null
+- override hydra/job_logging: none
+- override hydra/hydra_logging: none
+"""
+
+def whole_paths(
+    cfg:TrainConf   # Any
+)->TrainConf:       # A copy
+    "Settings whose paths do not depend on the folder that one is in"
+    out = deepcopy(cfg)
+    for key, f in config_keys():
+        v, names_one = get_key(cfg, key), f.metadata['path']
+        if v and names_one and names_one(v): set_key(out, key, os.path.abspath(v))
+    return out
+
+def save_cfg(
+    cfg:TrainConf,   # Of a run
+    path             # config.yaml
+):
+    "Write settings as a config to start from"
+    from omegaconf import OmegaConf
+    path, cfg = Path(path), whole_paths(cfg)
+    mix = cfg.prompts.mix
+    cfg.prompts.mix = dict.fromkeys(PromptConf().mix, 0.) | mix      # Hydra would add what is left out to it
+    text = OmegaConf.to_yaml(OmegaConf.structured(cfg))
+    head = _head.format(folder=shlex.quote(os.path.abspath(path.parent)), name=path.stem)
+    path.write_text(head+text, encoding='utf-8')
+
+# %% ../nbs/00_config.ipynb #e7739c28
+def saved_settings(
+    path    # config.yaml of a run
+)->dict:
+    "The settings of a run as they were written, by section; raises `ConfigError`"
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+    try: out = OmegaConf.to_container(OmegaConf.load(path))
+    except FileNotFoundError: raise ConfigError(f"{path}: no such file") from None
+    except (OmegaConfBaseException, YAMLError) as e: raise ConfigError(f"{path}: {str(e).splitlines()[0]}") from None
+    if not isinstance(out, dict): raise ConfigError(f"{path}: not the settings of a run")
+    return {k: v for k, v in out.items() if k!='defaults'}
+
+def read_cfg(
+    path    # config.yaml of a run
+)->TrainConf:
+    "The settings of a run; raises `ConfigError`"
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    saved = saved_settings(path)
+    try: cfg = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainConf), saved))
+    except (OmegaConfBaseException, ConfigError) as e:
+        e = in_our_words(e) if isinstance(e, OmegaConfBaseException) else e
+        raise ConfigError(f"{path}: {e}") from None
+    if mix := saved.get('prompts', {}).get('mix'): cfg.prompts.mix = mix
+    return check_cfg(cfg)
