@@ -7,8 +7,8 @@ __all__ = ['log', 'sizes', 'modules', 'most_settings', 'largest', 'memory_module
            'model_settings', 'portable', 'model_label', 'default_size', 'model_config', 'build_sam2', 'matching',
            'set_trainable', 'set_mode', 'Features', 'encode', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap',
            'frame_step', 'frame_candidates', 'Group', 'group_objects', 'group_step', 'SAM2VideoModel', 'livelier',
-           'apart', 'prompt_points', 'unreachable', 'informative', 'GradientAudit', 'build_model', 'freeze_unreachable',
-           'resolve_start', 'resolve_model', 'device_of', 'in_precision']
+           'apart', 'prompt_points', 'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision',
+           'from_start', 'load_model', 'build_model', 'freeze_unreachable', 'resolve_start', 'resolve_model']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
@@ -415,7 +415,8 @@ class SAM2VideoModel(nn.Module):
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
         self.trains = set_trainable(sam2, trainable)
-        self.prompts = self.seen_prompts = None   # `PromptConf` it was trained with, kinds of prompt it ever saw; None: nobody knows
+        # what a checkpoint says: prompts trained with, kinds of prompt ever seen, prints of the videos that chose it
+        self.prompts = self.seen_prompts = self.chosen_on = None   # None: nobody knows
         self.train()   # Lightning keeps the mode that it finds
 
     def train(self, mode=True):
@@ -537,6 +538,59 @@ class GradientAudit:
         raise ModelError(f"{len(ns)} tensors are to train but no loss reaches them: {', '.join(ns[:5])}{', …' if len(ns)>5 else ''}. "
                          "Is a frozen or detached part in between? Take them out of model.trainable_modules, or set model.audit_gradients=false")
 
+# %% ../../nbs/22_model.sam2.ipynb #lm07
+def device_of(
+    accelerator='auto'   # As trainer.accelerator: auto, cpu, gpu or cuda, mps
+)->torch.device:
+    "The device that a setting means; raises `ConfigError` where there is none"
+    found = dict(cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True)
+    there = [k for k, is_there in found.items() if is_there]
+    gpu = there[0] if there[0]!='cpu' else 'cuda'
+    name = dict(auto=there[0], gpu=gpu).get(accelerator, accelerator)
+    if name in there: return torch.device(name)
+    no_cuda = ' (this PyTorch is built without CUDA)' if name=='cuda' and not torch.version.cuda else ''
+    raise ConfigError(f"trainer.accelerator={accelerator}: not on this machine, which has {', '.join(there)}{no_cuda}; "
+                      f"leave it out to compute on {there[0]}")
+
+# %% ../../nbs/22_model.sam2.ipynb #lm09
+def in_precision(
+    device,              # Where the model is
+    precision='32-true'  # As trainer.precision
+):                       # Context
+    "Run in mixed precision where that is asked for"
+    kind = {'16': torch.float16, 'bf': torch.bfloat16}.get(str(precision)[:2])
+    return torch.autocast(torch.device(device).type, kind, enabled=kind is not None)
+
+# %% ../../nbs/22_model.sam2.ipynb #lm02
+def from_start(
+    start:Start,   # What was read; without weights: random ones
+    seed:int=0,    # Of random weights
+    **kw           # As for `SAM2VideoModel`
+)->SAM2VideoModel:
+    "The model of what was read; raises `ConfigError` or `ModelError`"
+    sam2 = build_sam2(start.name, start.image_size, seed)
+    if start.weights: load_weights(sam2, start.weights, start.path or 'weights')
+    model = SAM2VideoModel(sam2, **kw)
+    model.prompts = prompts_of(start.about)
+    model.seen_prompts = seen_prompts(start.about) if start.weights else set()   # random weights saw nothing
+    model.chosen_on = start.about.get('chosen_on')
+    return model
+
+# %% ../../nbs/22_model.sam2.ipynb #lm03
+def load_model(
+    source,               # Path of a checkpoint; a `Start`, read already; or a model, which is given back as it is
+    name=None,            # Size or YAML; None: what the checkpoint says, or shows
+    image_size:int=None,  # Side of the square, pixels; None: likewise
+    device='auto',        # As trainer.accelerator
+    seed:int=0            # Of random weights
+)->SAM2VideoModel:        # In eval mode, on the device; raises `ConfigError` or `ModelError`
+    "A model to track with"
+    if isinstance(source, SAM2VideoModel): return source
+    if not isinstance(source, (str, Path, Start)):
+        raise ModelError(f"a model is a SAM2VideoModel or the path of a checkpoint, not {type(source).__name__}")
+    start = source if isinstance(source, Start) else read_start(source, name, image_size)
+    return from_start(start, seed).eval().to(device_of(device))
+
 # %% ../../nbs/22_model.sam2.ipynb #cdf92dba
 def build_model(
     conf:ModelConf=None,         # Which model; or a size, a YAML, or the file of a checkpoint; None: nano
@@ -549,16 +603,16 @@ def build_model(
     "The model of a run; raises `ConfigError` or `ModelError`"
     conf = checked(_model_conf(conf), ModelConf)
     start = start or read_start(conf.checkpoint_path, conf.config_path or conf.name, image_size)
-    w, nano = start.weights, portable(start.name)=='nano'
-    sam2 = build_sam2(start.name, image_size or start.image_size, seed)
-    if w: load_weights(sam2, w, start.path)
-    elif not nano: log.warning(f"{model_label(start.name)} starts from random weights: give model.checkpoint_path to fine-tune")
-    trains = (['*'] if nano and not conf.checkpoint_path else memory_modules) if conf.trainable_modules is None else conf.trainable_modules
-    model = SAM2VideoModel(sam2, trains, conf.bptt_frames, conf.predictor_memory)
-    model.seen_prompts = seen_prompts(start.about) if w else set()
-    model.prompts = prompts or prompts_of(start.about or {})
+    nano, random = portable(start.name)=='nano', not start.weights
+    if random and not nano:
+        log.warning(f"{model_label(start.name)} starts from random weights: give model.checkpoint_path to fine-tune")
+    trains = conf.trainable_modules
+    if trains is None: trains = ['*'] if nano and not conf.checkpoint_path else memory_modules
+    model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
+                       bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory)
+    model.prompts = prompts or model.prompts
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
-    if not w and not weights.get('presence'): _always_present(sam2)
+    if random and not weights.get('presence'): _always_present(model.sam2)
     return freeze_unreachable(model, prompts or PromptConf(), weights)
 
 def _model_conf(conf):
@@ -605,23 +659,3 @@ def resolve_model(
     "The config alone, filled in"
     resolve_start(cfg)
     return cfg
-
-def device_of(
-    accelerator='auto'   # As trainer.accelerator: auto, cpu, gpu or cuda, mps
-)->torch.device:
-    "The device that a setting means; raises `ConfigError` where there is none"
-    there = [k for k, v in dict(cuda=torch.cuda.is_available(), mps=torch.backends.mps.is_available(), cpu=True).items() if v]
-    gpu = there[0] if there[0]!='cpu' else 'cuda'
-    name = dict(auto=there[0], gpu=gpu).get(accelerator, accelerator)
-    if name in there: return torch.device(name)
-    no_cuda = ' (this PyTorch is built without CUDA)' if name=='cuda' and not torch.version.cuda else ''
-    raise ConfigError(f"trainer.accelerator={accelerator}: not on this machine, which has {', '.join(there)}{no_cuda}; "
-                      f"leave it out to compute on {there[0]}")
-
-def in_precision(
-    device,              # Where the model is
-    precision='32-true'  # As trainer.precision
-):                       # Context
-    "Run in mixed precision where that is asked for"
-    kind = {'16': torch.float16, 'bf': torch.bfloat16}.get(str(precision)[:2])
-    return torch.autocast(torch.device(device).type, kind, enabled=kind is not None)

@@ -16,6 +16,7 @@ from ..core import *
 from ..show import colors
 from ..film import *
 from ..data.coco import CocoVideo, read_json
+from ..model.sam2 import load_model
 from .annotate import *
 from .browse import *
 
@@ -362,7 +363,7 @@ def annotate(
     size:int=512,            # Longer side of the picture, pixels
     backward:bool=True,      # Track before the first prompt as well
     precision='32-true',     # As trainer.precision
-    **kw                     # As for `as_model`: name, image_size and device of a checkpoint
+    **kw                     # As for `load_model`: name, image_size and device of a checkpoint
 )->Annotator:                # A `Notice` where it cannot be done
     "Annotate a video by clicks"
     if size<1: raise ConfigError(f"annotate: size={size}: at least 1")
@@ -370,7 +371,7 @@ def annotate(
         coco = as_dataset(video[0]); v, = coco.subset([video[1]]).videos
         video, vid = [f.path for f in coco.frames[v]], vid or v
     vid = vid or (Path(video).stem if isinstance(video, (str, Path)) else 'video')
-    ann = Annotation(video, as_model(model, **kw), vid, precision)
+    ann = Annotation(video, load_model(model, **kw), vid, precision)
     path = draft_path(video, vid, out)
     if path in _panels: _panels[path].close_draft()             # the cell runs again: what its panel has not written yet is written
     draft, _ = Draft(ann, path), ann.load(out)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['message', 'Living', 'show_panel', 'renew_face', 'Player', 'Notice', 'or_notice', 'clip_film', 'video_film',
-           'as_dataset', 'Browser', 'browse', 'as_model', 'unseen', 'tracked_masks', 'Comparison', 'compare']
+           'as_dataset', 'Browser', 'browse', 'unseen', 'Comparison', 'compare']
 
 # %% ../../nbs/50_panels.browse.ipynb #a9896b39
 import functools, hashlib, html
@@ -21,12 +21,10 @@ from ..show import colors, theme_css
 from ..film import *
 from ..data.check import check
 from ..data.coco import CocoVideo
-from ..model.prompts import PromptPolicy, prompt_kinds, prompts_of, seen_prompts
+from ..model.prompts import PromptPolicy, prompt_kinds
 from ..data.datasets import video_prints
-from ..model.weights import load_weights, read_start
-from ..model.sam2 import SAM2VideoModel, build_sam2, device_of
-from ..track.metrics import *
-from ..track.tracker import track, truth_prompts
+from ..model.sam2 import SAM2VideoModel, load_model
+from ..track.tracker import tracked_masks, truth_prompts
 
 # %% ../../nbs/50_panels.browse.ipynb #c0d69071
 _store_js = r"""
@@ -644,23 +642,6 @@ def browse(
     return Browser(coco, video, frames, size, _policy(prompts), found)
 
 # %% ../../nbs/50_panels.browse.ipynb #90bd5c66
-def as_model(
-    m,                  # SAM2VideoModel, or path of a checkpoint
-    name=None,          # Its size or YAML; None: what the checkpoint says, or shows
-    image_size=None,    # Its input, pixels; None: likewise
-    device='auto'       # As trainer.accelerator
-)->SAM2VideoModel:      # Raises `ModelError`
-    "A model to track with"
-    if isinstance(m, SAM2VideoModel): return m
-    if not isinstance(m, (str, Path)): raise ModelError(f"a model is a SAM2VideoModel or the path of a checkpoint, not {type(m).__name__}")
-    start = read_start(m, name, image_size)
-    sam2 = build_sam2(start.name, start.image_size)
-    load_weights(sam2, start.weights, m)
-    model = SAM2VideoModel(sam2).eval().to(device_of(device))
-    model.prompts, model.seen_prompts = prompts_of(start.about), seen_prompts(start.about)
-    model.chosen_on = start.about.get('chosen_on')      # prints of the videos that chose it
-    return model
-
 def unseen(
     model:SAM2VideoModel,  # That is prompted
     kinds                  # Of point, box and mask
@@ -671,24 +652,6 @@ def unseen(
     if seen is None or kinds<=seen: return ''
     trained = ' and '.join(names[k] for k in sorted(seen)) or 'no'
     return f"this model was trained with {trained} prompts: it never saw a {' or a '.join(names[k] for k in sorted(kinds-seen))}"
-
-def tracked_masks(
-    model, coco, vid, prompts, hw=None, conf=None   # As for `track`; hw: size of the masks, None: the video's
-):                       # (T,N,h,w) bool, (T,) mean J of the objects that count (NaN where none does)
-    "Track a video of a dataset: its masks, and how good each frame is"
-    objs, state, T = coco.objs[vid], coco.state(vid), len(coco.frames[vid])
-    row, size, conf = {o: n for n, (o, _) in enumerate(objs)}, coco.size(vid), conf or PredictConf()
-    out, js = torch.zeros(T, len(objs), *(hw or size), dtype=torch.bool), [float('nan')]*T
-    if not prompts: return out, js
-    for o in track(model, (coco.image(vid, t) for t in range(T)), prompts, num_frames=T, conf=conf):
-        if not o.obj_ids: continue
-        masks, at = o.masks(conf.mask_threshold, conf.presence_threshold).cpu(), [row[i] for i in o.obj_ids]
-        out[o.t,at] = resize_masks(masks, hw) if hw else masks
-        live = [(m, n) for m, i, n in zip(masks, o.obj_ids, at) if o.t>prompts[i][0] and state[o.t,n]!=UNLABELLED]
-        if live:
-            true = coco.masks(vid, o.t, [n for _, n in live])
-            js[o.t] = torch.stack([jaccard(m, g) for (m, _), g in zip(live, true)]).mean().item()
-    return out, js
 
 def _mean(vs):
     vs = [v for v in vs if v==v]
@@ -728,7 +691,7 @@ class Comparison(Player):
 
 def _chosen_here(model, coco, videos):
     "Says that a model is shown on videos that chose it; empty where they did not, or nobody knows"
-    same = set(getattr(model, 'chosen_on', None) or ()) & set(video_prints(coco, videos).values())
+    same = set(model.chosen_on or ()) & set(video_prints(coco, videos).values())
     if not same: return ''
     return f"; after: its best epoch was chosen on {'these same videos' if len(same)>=len(videos) else f'{len(same)} of these videos'}"
 
@@ -759,14 +722,14 @@ def compare(
     size:int=320,      # Longer side of a pane, pixels
     seed:int=0,        # Of the prompts
     conf:PredictConf=None,  # Memory and thresholds
-    **kw               # As for `as_model`: name, image_size and device of a checkpoint
+    **kw               # As for `load_model`: name, image_size and device of a checkpoint
 )->Player:             # A `Notice` where it cannot be done
     "Before, after, truth and error, side by side"
     if size<1: raise ConfigError(f"compare: size={size}: at least 1")
     coco = as_dataset(coco)
     videos = coco.videos[:10] if video is None else coco.subset(video if isinstance(video, (list, tuple)) else [video]).videos
     if not videos: raise DataError(f"{coco.path}: no video to compare on")
-    before, after = as_model(before, **kw), as_model(after, **kw)
+    before, after = load_model(before, **kw), load_model(after, **kw)
     policy, said = _compared_by(before, after, prompts)
     said += _chosen_here(after, coco, videos)
     return Comparison(before, after, coco, videos, policy, size, seed, conf, said)

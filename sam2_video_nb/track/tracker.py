@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['memories', 'check_prompts', 'Window', 'TrustedBank', 'trusted', 'Quality', 'Tree', 'Tracked', 'Tracker', 'as_picture',
-           'track', 'truth_prompts', 'with_truth', 'category', 'score_video', 'score_videos']
+           'track', 'truth_prompts', 'TrackedVideo', 'tracked_masks', 'with_truth', 'category', 'score_video',
+           'score_videos']
 
 # %% ../../nbs/31_track.tracker.ipynb #c002
 import math, numpy as np, torch, torch.nn.functional as F
@@ -285,6 +286,37 @@ def truth_prompts(
         seen = (state[:,n]==VISIBLE).nonzero().flatten().tolist()
         if seen: out[obj] = (seen[0], policy(coco.masks(vid, seen[0], [n])[0], generator(seed, vid, obj)))
     return out
+
+# %% ../../nbs/31_track.tracker.ipynb #tm02
+class TrackedVideo(NamedTuple):
+    "The masks of a video of a dataset, in the order of its objects"
+    masks:Tensor   # (T,N,h,w) bool
+    J:list         # (T,) mean over the objects that count; NaN where none does
+
+def tracked_masks(
+    model:SAM2VideoModel,   # Any mode
+    coco:CocoVideo,         # Dataset
+    vid,                    # Video
+    prompts:dict,           # As `truth_prompts` makes them
+    size=None,              # Of the masks, (h,w) or the side of a square; None: the video's
+    conf:PredictConf=None,  # As for `Tracker`
+    max_frames:int=None     # From the video's start; None: all
+)->TrackedVideo:
+    "A video of a dataset tracked from prompts"
+    state, row, conf = coco.state(vid), {o: n for n, (o, _) in enumerate(coco.objs[vid])}, conf or PredictConf()
+    n = len(coco.frames[vid])
+    T = n if max_frames is None else min(max_frames, n)
+    hw = (size, size) if isinstance(size, int) else size or coco.size(vid)
+    found, js = torch.zeros(T, len(row), *hw, dtype=torch.bool), [math.nan]*T
+    for out in track(model, (coco.image(vid, t) for t in range(T)), prompts, num_frames=n, conf=conf) if prompts else ():
+        if not out.obj_ids: continue
+        masks = out.masks(conf.mask_threshold, conf.presence_threshold).cpu()
+        found[out.t, [row[o] for o in out.obj_ids]] = resize_masks(masks, size) if size else masks
+        counts = [(k, row[o]) for k, o in enumerate(out.obj_ids) if out.t > prompts[o][0] and state[out.t,row[o]]!=UNLABELLED]
+        if counts:
+            ks, rows = map(list, zip(*counts))
+            js[out.t] = jaccard(masks[ks], coco.masks(vid, out.t, rows)).mean().item()
+    return TrackedVideo(found, js)
 
 # %% ../../nbs/31_track.tracker.ipynb #c047
 def with_truth(
