@@ -1,0 +1,235 @@
+"""Our training step beside the reference's (SAM2Train of the sam2 package): seconds, live bytes, FLOPs.
+
+    python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
+        [--threads N] [--device cpu] [--prompt mask|point|box] [--repeats 3] [--davis DIR] [--json OUT.json]
+
+Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision, and
+run in processes of their own that take turns. Before anything is timed, both must give the same loss in exact mode
+with dropout off. Live bytes are those of all distinct storages made after the optimizer: `kept` at the end of the
+forward pass, `peak` over the whole step. They and the FLOPs are free of noise; times are medians of alternated runs.
+"""
+import argparse, json, statistics, subprocess, sys, time, weakref
+from dataclasses import replace
+from pathlib import Path
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+root = Path(__file__).resolve().parent.parent
+modes = dict(exact={}, lean={}, frame={})     # settings of model.* by mode
+
+class LiveBytes(TorchDispatchMode):
+    "Counts each distinct storage from its making to its end"
+    def __init__(self):
+        super().__init__()
+        self.now = self.peak = 0
+        self.alive = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for t in tree_iter(out):
+            if isinstance(t, torch.Tensor): self.see(t.untyped_storage())
+        return out
+
+    def see(self, storage):
+        key, n = storage._cdata, storage.nbytes()
+        if key in self.alive or not n: return
+        def gone(_):
+            del self.alive[key]
+            self.now -= n
+        self.alive[key] = weakref.ref(storage, gone)
+        self.now += n
+        self.peak = max(self.peak, self.now)
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('--arch', default='tiny', help="nano, tiny, small, base_plus or large")
+    p.add_argument('--size', type=int, default=256, help="side of the square, pixels")
+    p.add_argument('--frames', type=int, default=8)
+    p.add_argument('--objects', type=int, default=3)
+    p.add_argument('--mode', choices=modes, default='exact')
+    p.add_argument('--prompt', choices=('mask', 'point', 'box'), default='mask')
+    p.add_argument('--repeats', type=int, default=3, help="of each side, alternated")
+    p.add_argument('--threads', type=int, default=0, help="0: as PyTorch chooses")
+    p.add_argument('--device', default='cpu')
+    p.add_argument('--davis', help="a DAVIS folder to take the clip from; else built-in videos")
+    p.add_argument('--json', help="where the figures go as JSON")
+    p.add_argument('--side', choices=('ours', 'reference'), help=argparse.SUPPRESS)
+    p.add_argument('--what', choices=('loss', 'count', 'time'), help=argparse.SUPPRESS)
+    return p.parse_args()
+
+def clip_batch(a):
+    "One clip in which every object is visible on the first frame"
+    import tempfile
+    from sam2_video_nb.config import DataConf
+    from sam2_video_nb.data.clips import VideoClips, collate
+    from sam2_video_nb.data.coco import CocoVideo
+    from sam2_video_nb.data.convert import convert_davis
+    from sam2_video_nb.data.synth import write_synth
+    folder = Path(tempfile.gettempdir())/f'sam2_video_nb_step_{a.size}_{a.frames}_{a.objects}'
+    if a.davis: path = convert_davis(a.davis, folder/'davis', overwrite=True, progress=False)[0]
+    else:
+        path = write_synth(folder, videos=8, frames=a.frames, size=a.size, n_objects=(a.objects, a.objects), p_late=0)[0]
+    conf = DataConf(image_size=a.size, video_clip_length=a.frames, random_start=False, max_objects=a.objects)
+    clips = VideoClips(CocoVideo(path), conf, train=False)
+    clip = next((c for c in map(clips.__getitem__, range(len(clips))) if c.n_objects==a.objects), None)
+    if clip is None: sys.exit(f'no clip of {a.objects} objects in {path}: choose other --objects')
+    return collate([clip])
+
+def prompts_of_batch(a, batch):
+    from sam2_video_nb.config import PromptConf
+    from sam2_video_nb.model.prompts import PromptPolicy
+    return PromptPolicy(PromptConf(prompt_type=a.prompt), train=False).for_batch(batch)
+
+def ours(a, batch, dropout=True):
+    "(a function that gives the loss of a step, its model)"
+    from sam2_video_nb.config import ModelConf
+    from sam2_video_nb.model.losses import VideoLoss
+    from sam2_video_nb.model.sam2 import build_model
+    conf = ModelConf(config_path=a.arch, trainable_modules=['memory_attention', 'memory_encoder'], **modes[a.mode])
+    model = build_model(conf, a.size).train().to(a.device)
+    if not dropout: no_dropout(model)
+    loss = VideoLoss()
+    batch, prompts = batch.to(a.device), prompts_of_batch(a, batch)
+    def step(outs=False): return (model(batch, prompts), loss) if outs else loss(model(batch, prompts), batch)['loss']
+    return step, model
+
+def reference(a, batch, dropout=True):
+    "The same of the reference, trained as Meta's configs do, but from one prompt alone"
+    import training.model.sam2 as theirs
+    from hydra.utils import instantiate
+    from training.loss_fns import MultiStepMultiMasksAndIous
+    from training.utils.data_utils import BatchedVideoDatapoint, BatchedVideoMetaData
+    from sam2_video_nb.model.sam2 import build_sam2, model_config, set_trainable
+    c = model_config(a.arch, a.size)
+    c._target_ = 'training.model.sam2.SAM2Train'
+    model = instantiate(c, freeze_image_encoder=True, num_correction_pt_per_frame=0,
+        prob_to_use_pt_input_for_train=float(a.prompt!='mask'), prob_to_use_box_input_for_train=float(a.prompt=='box'))
+    model.load_state_dict(build_sam2(a.arch, a.size).state_dict())
+    set_trainable(model, ['memory_attention', 'memory_encoder'])
+    model.train().to(a.device)
+    model.image_encoder.eval()
+    if not dropout: no_dropout(model)
+    points = given_points(a, batch)
+    theirs.get_next_point = theirs.sample_box_points = lambda *args, **kw: points       # the same prompts as ours
+    prepare = model.prepare_prompt_inputs
+    model.prepare_prompt_inputs = lambda *args: prepare(*args) | dict(frames_to_add_correction_pt=[])
+    loss = MultiStepMultiMasksAndIous(dict(loss_mask=20, loss_dice=1, loss_iou=1, loss_class=1), supervise_all_iou=True,
+        iou_use_l1_loss=True, pred_obj_scores=True)
+    T, O = batch.masks.shape[:2]
+    ids = torch.stack([torch.arange(T)[:,None].expand(T, O), torch.zeros(T, O, dtype=torch.long)], -1)
+    about = BatchedVideoMetaData(unique_objects_identifier=torch.zeros(T, O, 3, dtype=torch.long),
+        frame_orig_size=torch.full((T, O, 2), a.size), batch_size=[T])
+    clip = BatchedVideoDatapoint(img_batch=batch.images.transpose(0, 1), obj_to_frame_idx=ids.int(), masks=batch.masks,
+        metadata=about, dict_key='all', batch_size=[T]).to(a.device)
+    def step(first=0): return loss(model(clip)[first:], clip.masks[first:])['core_loss']
+    return step, model
+
+def given_points(a, batch):
+    "Our point or box prompts as the reference calls them"
+    if a.prompt=='mask': return None
+    prompts = prompts_of_batch(a, batch)
+    pts, labels = (torch.stack([getattr(p, k) for p in prompts]).to(a.device) for k in ('pts', 'labels'))
+    return pts.float(), labels.int()
+
+def no_dropout(model):
+    for m in model.modules():
+        if isinstance(m, torch.nn.Dropout): m.p = 0.
+        if hasattr(m, 'dropout_p'): m.dropout_p = 0.
+
+def same_loss(a, batch, side):
+    """The loss of one side with dropout off, as a sum over frames of a mean over objects.
+
+    A frame whose mask was given is left out: nothing is predicted there, and the reference compares
+    the mask with itself at full size where we compare it as the decoder's output is, a quarter of that."""
+    first = int(a.prompt=='mask')
+    step, model = (ours if side=='ours' else reference)(a, batch, dropout=False)
+    if side=='reference': return step(first).item()
+    outs, loss = step(outs=True)
+    rest = replace(batch.to(a.device), **{k: getattr(batch, k)[first:].to(a.device) for k in ('masks', 'state')},
+        images=batch.images[:,first:].to(a.device), valid=batch.valid[:,first:].to(a.device))
+    terms = loss(outs[first:], rest)
+    n = dict.fromkeys(terms, (rest.state==1).sum()) | dict(presence=(rest.state>=0).sum())
+    return sum(loss.weights[k]*v*n[k]/batch.n_objects for k, v in terms.items() if k!='loss').item()
+
+def run_side(a):
+    "What one process measures, as JSON on its last line"
+    if a.threads: torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    batch = clip_batch(a)
+    if a.what=='loss': return dict(loss=same_loss(a, batch, a.side))
+    step, model = (ours if a.side=='ours' else reference)(a, batch)
+    opt = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-6)
+    return counted(a, step, opt) if a.what=='count' else timed(a, step, opt)
+
+def counted(a, step, opt):
+    "Live bytes and FLOPs of a step"
+    from torch.utils.flop_counter import FlopCounterMode
+    live = LiveBytes()
+    with live:
+        loss = step()
+        kept = live.now
+        loss.backward()
+    out = dict(kept_mib=kept/2**20, peak_mib=live.peak/2**20, n_trained=sum(p.requires_grad for g in opt.param_groups
+        for p in g['params']))
+    opt.zero_grad()
+    with FlopCounterMode(display=False) as flops:
+        loss = step()
+        forward = flops.get_total_flops()
+        loss.backward()
+    total = flops.get_total_flops()
+    return out | dict(gflop=total/1e9, gflop_forward=forward/1e9, gflop_backward=(total-forward)/1e9)
+
+def timed(a, step, opt):
+    "Seconds of one step, after one to warm up; the allocator's peak on CUDA"
+    def once():
+        opt.zero_grad()
+        start = time.perf_counter()
+        step().backward()
+        opt.step()
+        if a.device!='cpu': torch.cuda.synchronize()
+        return time.perf_counter()-start
+    once()
+    if a.device!='cpu': torch.cuda.reset_peak_memory_stats()
+    out = dict(seconds=once())
+    if a.device!='cpu': out['allocated_mib'] = torch.cuda.max_memory_allocated()/2**20
+    return out
+
+def ask(a, side, what, **other):
+    "Measure in a process of its own"
+    keep = {k: v for k, v in vars(a).items() if k not in ('json', 'side', 'what', 'repeats') and v is not None} | other
+    line = [x for k, v in keep.items() for x in (f'--{k}', str(v))]
+    r = subprocess.run([sys.executable, __file__, *line, '--side', side, '--what', what], capture_output=True, text=True)
+    if r.returncode: sys.exit(f'{side}, {what}: {r.stderr[-2000:]}')
+    return json.loads(r.stdout.splitlines()[-1])
+
+def compare(a):
+    "All figures of both sides"
+    loss = {s: ask(a, s, 'loss', mode='exact')['loss'] for s in ('ours', 'reference')}
+    difference = abs(loss['ours']-loss['reference'])/abs(loss['reference'])
+    if difference > 1e-4: sys.exit(f'the losses differ by {difference:.1e}: {loss}; nothing was measured')
+    out = {s: ask(a, s, 'count') for s in ('ours', 'reference')}
+    seconds = {s: [] for s in out}
+    for _ in range(a.repeats):
+        for s in out:
+            m = ask(a, s, 'time')
+            seconds[s].append(m.pop('seconds'))
+            out[s] |= m
+    for s in out: out[s]['seconds'] = statistics.median(seconds[s])
+    out['ratio'] = {k: out['ours'][k]/out['reference'][k] for k in ('seconds', 'peak_mib', 'kept_mib', 'gflop')}
+    return out | dict(loss_difference=difference, arguments={k: v for k, v in vars(a).items() if k not in ('side', 'what')})
+
+def table(r):
+    rows = [('seconds a step', 'seconds', '.2f'), ('live MiB, kept', 'kept_mib', ',.0f'), ('live MiB, peak', 'peak_mib', ',.0f'),
+        ('GFLOP', 'gflop', ',.0f')]
+    yield '| | ours | reference | ratio |\n|---|---|---|---|'
+    for name, k, fmt in rows: yield f"| {name} | {r['ours'][k]:{fmt}} | {r['reference'][k]:{fmt}} | {r['ratio'][k]:.3f} |"
+
+def main():
+    a = arguments()
+    if a.side: return print(json.dumps(run_side(a)))
+    r = compare(a)
+    print('\n'.join(table(r)), f"\nloss differs by {r['loss_difference']:.1e}")
+    if a.json: Path(a.json).write_text(json.dumps(r, indent=1), encoding='utf-8')
+
+if __name__=='__main__': main()
