@@ -132,7 +132,7 @@ browse('data/bad.json', prompts=PromptConf(prompt_type='box'))""", "browse('nowh
 
 compare_cells = ["""from sam2_video_nb.model.sam2 import SAM2VideoModel, build_sam2, livelier
 from sam2_video_nb.data.synth import write_synth
-from sam2_video_nb.panels.browse import compare
+from sam2_video_nb.panels.compare import compare
 train, val = write_synth('data', videos=4, frames=12, size=128)
 compare(SAM2VideoModel(build_sam2('nano', 128, 0)), SAM2VideoModel(livelier(build_sam2('nano', 128, 0))), train)"""]
 
@@ -227,7 +227,7 @@ def reopened(tab, folder, name, f):
     page = tab.page
     press = lambda name: page.get_by_role('button', name=name, exact=True).click()
     sought = zoomed(tab, f)
-    press('Save draft'); tab.until("() => /draft.json/.test(document.querySelector('.film .said').textContent)", 'the draft is written')
+    press('Save draft'); tab.until("() => /draft.json/.test(document.querySelector('.film .status').textContent)", 'the draft is written')
     draft, = folder.glob('*.draft.json')
     clicked = [p for o in json.loads(draft.read_text())['objects'] for d in o['prompts'].values() for p in d.get('pts', [])]
     assert any(max(abs(u-v) for u, v in zip(p, sought)) < 1 for p in clicked), f'clicked at {sought}, marked at {clicked}'
@@ -244,7 +244,7 @@ def reopened(tab, folder, name, f):
     assert page.locator('.slides').first.is_visible() and not page.get_by_text('model not found').first.is_visible(), 'the still face does not win'
     tab.shot('annotate_reopened')
     tab.run_all(name); film(tab)
-    tab.until("() => /draft of .* is restored/.test(document.querySelector('.film .said').textContent)", 'the draft comes back', 20)
+    tab.until("() => /draft of .* is restored/.test(document.querySelector('.film .status').textContent)", 'the draft comes back', 20)
     assert not page.locator('.slides').first.is_visible(), 'the still face beside a living panel'
 
 def test_annotate(tab, folder):
@@ -253,9 +253,9 @@ def test_annotate(tab, folder):
     notebook(folder/'annotate.ipynb', annotate_cells)
     tab.run_all('annotate.ipynb')
     f, page = film(tab), tab.page
-    said = lambda: f.locator('.said').inner_text()
+    said = lambda: f.locator('.status').inner_text()
     press = lambda name: page.get_by_role('button', name=name, exact=True).click()
-    press('Track'); tab.until("() => /click on an object first/.test(document.querySelector('.film .said').textContent)", 'a readable message')
+    press('Track'); tab.until("() => /click on an object first/.test(document.querySelector('.film .status').textContent)", 'a readable message')
     empty = pixels(f)
     click(tab, f, .2, .3); soon(lambda: pixels(f)!=empty, 'a mask after a click'); page.wait_for_timeout(500); one = pixels(f)
     click(tab, f, .9, .9, shift=True); click(tab, f, .1, .9, button='right')
@@ -265,20 +265,20 @@ def test_annotate(tab, folder):
     box = f.locator('canvas.stage').bounding_box(); n = int(f.get_attribute('data-masks'))
     page.mouse.move(box['x']+40, box['y']+50); page.mouse.down(); page.mouse.move(box['x']+200, box['y']+220, steps=8); tab.shot('annotate_drag'); page.mouse.up()
     tab.until("n => +document.querySelector('.film').dataset.masks > n", 'the mask of a box', 20, n)
-    press('Track'); tab.until("() => /tracked/.test(document.querySelector('.film .said').textContent)", 'tracked', 60)
+    press('Track'); tab.until("() => /tracked/.test(document.querySelector('.film .status').textContent)", 'tracked', 60)
     tab.shot('annotate')
     f.press('End'); tab.until("() => +document.querySelector('.film').dataset.frame === 11", 'the last frame', 5); page.wait_for_timeout(400)
     f.press('Home'); [f.press('ArrowRight') for _ in range(6)]; page.wait_for_timeout(500)
     click(tab, f, .5, .5); press('Track'); page.wait_for_timeout(200); press('Stop')
-    tab.until("() => /tracked|stopped/.test(document.querySelector('.film .said').textContent)", 'stopped or done', 60); page.wait_for_timeout(500)
-    press('Track'); page.wait_for_timeout(300); tab.until("() => /tracked|all is/.test(document.querySelector('.film .said').textContent)", 'tracked to the end', 60)
-    f.press('End'); f.locator('button.sure').click(); tab.until("() => /^frame 11\\b/.test(document.querySelector('.film .said').textContent)", 'the frame that is seen is confirmed')
+    tab.until("() => /tracked|stopped/.test(document.querySelector('.film .status').textContent)", 'stopped or done', 60); page.wait_for_timeout(500)
+    press('Track'); page.wait_for_timeout(300); tab.until("() => /tracked|all is/.test(document.querySelector('.film .status').textContent)", 'tracked to the end', 60)
+    f.press('End'); f.locator('button.sure').click(); tab.until("() => /^frame 11\\b/.test(document.querySelector('.film .status').textContent)", 'the frame that is seen is confirmed')
     f.press('Home'); f.press(' '); page.wait_for_timeout(700); f.locator('button.sure').click()
-    tab.until("() => { const f = document.querySelector('.film'), t = +f.dataset.frame; return t > 1 && f.querySelector('.said').textContent.startsWith(`frame ${t}`) }", 'so it is while playing, which ends with it')
-    press('Confirm all'); tab.until("() => /12 of 12 frames confirmed/.test(document.querySelector('.film .said').textContent)", 'confirmed')
-    press('Save'); tab.until("() => /12 annotated frames/.test(document.querySelector('.film .said').textContent)", 'saved')
+    tab.until("() => { const f = document.querySelector('.film'), t = +f.dataset.frame; return t > 1 && f.querySelector('.status').textContent.startsWith(`frame ${t}`) }", 'so it is while playing, which ends with it')
+    press('Confirm all'); tab.until("() => /12 of 12 frames confirmed/.test(document.querySelector('.film .status').textContent)", 'confirmed')
+    press('Save'); tab.until("() => /12 annotated frames/.test(document.querySelector('.film .status').textContent)", 'saved')
     page.get_by_text('by numbers').click(); page.get_by_label('x', exact=True).fill('500'); page.get_by_label('x', exact=True).press('Tab'); press('Click +')
-    tab.until("() => /outside the picture/.test(document.querySelector('.film .said').textContent) && document.querySelector('.film .said').classList.contains('error')", 'a click outside is refused in words')
+    tab.until("() => /outside the picture/.test(document.querySelector('.film .status').textContent) && document.querySelector('.film .status').classList.contains('error')", 'a click outside is refused in words')
     tab.shot('annotate_saved')
     reopened(tab, folder, 'annotate.ipynb', f)
     from sam2_video_nb.data.check import check

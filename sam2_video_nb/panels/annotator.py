@@ -27,10 +27,10 @@ class Canvas(Player):
         ann:Annotation,   # What is clicked on
         heard,            # Called with 'point', 'box', 'confirm' or 'undo', the frame, and numbers
         size:int=512,     # Longer side in the browser, pixels
-        said=''           # The line under the picture, to begin with
+        status=''         # The line under the picture, to begin with
     ):
-        self.ann, self.heard, self.hw, self.found, self.said = ann, heard, shown_size(ann.size, size), {}, said
-        super().__init__(self._film(), clickable=True, done=sorted(ann.confirmed), said=said)
+        self.ann, self.heard, self.hw, self.found = ann, heard, shown_size(ann.size, size), {}
+        super().__init__(self._film(), clickable=True, done=sorted(ann.confirmed), status=status)
 
     def _found(self, o, t):
         "Visible, absent or unknown; remembered, since a film has many frames"

@@ -25,7 +25,7 @@ export function makeControls() {
     places: make('div', { className: 'row where' }),                    // videos and clips
     chips: make('div', { className: 'row chips' }),                     // objects
     problems: make('details', { className: 'problems' }),
-    status: make('div', { className: 'said' }),
+    status: make('div', { className: 'status' }),
   }
   parts.status.setAttribute('role', 'status')
   parts.pane = make('div', { className: 'pane' }, parts.canvas, parts.under)

@@ -217,7 +217,7 @@ class FilmView {
 
   /** Begin anew with another film. */
   forget() {
-    const { names, width, height, gen, said } = this.about
+    const { names, width, height, gen, status } = this.about
     clearTimeout(this.telling)
     this.halt()
     this.lens = wholeFilm()
@@ -225,7 +225,7 @@ class FilmView {
     this.covers.clear()
     this.store.clear({ frames: names.length, width, height, gen })
     this.t = this.model.get('frame')
-    this.say(said)
+    this.say(status)
   }
 
   fit() {
