@@ -33,7 +33,8 @@ def fill(path):
     sources = [c.source for c in left_out]
     for c in left_out: c.source = ''
     here = dict(metadata=dict(path=str(path.parent)))
-    NotebookClient(nb, timeout=900, kernel_name='python3', store_widget_state=False, resources=here).execute()
+    NotebookClient(nb, timeout=900, kernel_name='python3', store_widget_state=False, coalesce_streams=True,
+        resources=here).execute()     # streams joined: what was printed in one cell is one output, whatever the timing
     for c, s in zip(left_out, sources): c.source = s
     nb.metadata.pop('widgets', None)
     for c in nb.cells:
