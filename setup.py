@@ -6,7 +6,8 @@ from setuptools import setup, find_packages
 parser = ConfigParser(delimiters=['='])
 parser.read('settings.ini', encoding='utf-8')
 cfg = parser['DEFAULT']
-extras = {k.removesuffix('_requirements'): v.split() for k, v in cfg.items() if k.endswith('_requirements') and k!='dev_requirements'}
+extras = {k.removesuffix('_requirements'): v.split() for k, v in cfg.items() if k.endswith('_requirements')}
+dev = extras.pop('dev')
 
 setup(
     name=cfg['lib_name'], version=cfg['version'], description=cfg['description'], keywords=cfg['keywords'],
@@ -18,7 +19,7 @@ setup(
     include_package_data=True, zip_safe=False,
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),
-    extras_require=dict(extras, dev=cfg['dev_requirements'].split() + sum(extras.values(), [])),
+    extras_require=dict(extras, dev=dev + sum(extras.values(), [])),
     entry_points={'console_scripts': cfg['console_scripts'].split(),
                   'nbdev': [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"]},
 )

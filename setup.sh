@@ -7,7 +7,10 @@ set -eu
 cd "$(dirname "$0")"
 python="${PYTHON:-python3}"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "setup.sh needs Python 3.11 or newer; $python is $("$python" -V 2>&1). Name another: PYTHON=python3.12 ./setup.sh" >&2; exit 1; }
+    echo "setup.sh needs Python 3.11 or newer; $python is $("$python" -V 2>&1)." \
+        "Name another: PYTHON=python3.12 ./setup.sh" >&2
+    exit 1
+}
 want="${1:-gpu} $(cat settings.ini setup.py setup.sh constraints-cpu.txt | cksum)"
 [ "$(cat .venv/.sam2_video_nb 2>/dev/null || true)" != "$want" ] || exit 0
 [ -x .venv/bin/pip ] || "$python" -m venv .venv
@@ -15,7 +18,8 @@ want="${1:-gpu} $(cat settings.ini setup.py setup.sh constraints-cpu.txt | cksum
 .venv/bin/pip install -q -U setuptools wheel
 if [ "${1:-}" = --cpu ]; then
     .venv/bin/pip install -q -c constraints-cpu.txt --no-build-isolation -e '.[dev]'
-    .venv/bin/pip uninstall -q -y torchvision  # the one that sam2 asks for needs a CUDA torch, and a broken one is worse than none
+    # the torchvision that sam2 asks for needs a CUDA torch, and a broken one is worse than none
+    .venv/bin/pip uninstall -q -y torchvision
 else
     .venv/bin/pip install -q --no-build-isolation -e '.[dev]'
 fi
