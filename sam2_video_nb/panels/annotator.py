@@ -22,54 +22,101 @@ from .browse import *
 
 # %% ../../nbs/52_panels.annotator.ipynb #eff67e90
 class Canvas(Player):
-    "A film that can be clicked on; what was clicked goes to `heard(kind, frame, …)` in pixels of the video"
+    "A film that can be clicked on"
     def __init__(self,
         ann:Annotation,   # What is clicked on
-        heard,            # Called with 'point', 'box', 'confirm' or 'undo', the frame, and numbers
+        panel,            # Has `click`, `box`, `confirm` and `undo`, as `Annotator` has
         size:int=512,     # Longer side in the browser, pixels
         status=''         # The line under the picture, to begin with
     ):
-        self.ann, self.heard, self.hw, self.found = ann, heard, shown_size(ann.size, size), {}
+        self.ann, self.panel, self.hw = ann, panel, shown_size(ann.size, size)
+        self.states = {}                # (object, frame) → state, as far as it was looked at: a film has many frames
         super().__init__(self._film(), clickable=True, done=sorted(ann.confirmed), status=status)
 
-    def _found(self, o, t):
-        "Visible, absent or unknown; remembered, since a film has many frames"
-        if (o, t) not in self.found: self.found[o, t] = UNLABELLED if not self.ann.known(o, t) else VISIBLE if self.ann.mask(o, t, (32, 32)).any() else ABSENT
-        return self.found[o, t]
+@patch
+def _state(self:Canvas, o, t)->int:
+    "Visible, absent or unknown"
+    if (o, t) in self.states: return self.states[o, t]
+    if not self.ann.known(o, t): state = UNLABELLED
+    else: state = VISIBLE if self.ann.mask(o, t, (32, 32)).any() else ABSENT
+    self.states[o, t] = state
+    return state
 
-    def _film(self):
-        ann, s = self.ann, self.hw[0]/self.ann.size[0]
-        picture = lambda t: np.asarray(ann.source[t].resize(self.hw[::-1], Image.BILINEAR))
-        masks = lambda p, t: torch.stack([ann.mask(o, t, self.hw) for o in ann.targets]) if ann.targets else torch.zeros(0, *self.hw, dtype=torch.bool)
-        marks = [(t, n, p._replace(pts=p.pts*s)) for n, g in enumerate(ann.targets.values()) for t, p in g.prompts.items() if p.pts is not None]
-        return Film(self.hw, ann.source.names, [Thing(o, g.name, c) for (o, g), c in zip(ann.targets.items(), colors(max(ann.targets, default=0))[[o-1 for o in ann.targets]] if ann.targets else ())], picture, masks,
-                    states=[[self._found(o, t) for o in ann.targets] for t in range(len(ann))], marks=marks, title=ann.vid, orig_size=ann.size)
+# %% ../../nbs/52_panels.annotator.ipynb #ac9167b3
+@patch
+def _masks(self:Canvas, t)->torch.Tensor:   # (N,h,w) bool
+    "Masks of all objects on a frame"
+    masks = [self.ann.mask(o, t, self.hw) for o in self.ann.targets]
+    return torch.stack(masks) if masks else torch.zeros(0, *self.hw, dtype=torch.bool)
 
+@patch
+def _things(self:Canvas)->list:
+    "The objects, each in the colour of its number, which it keeps when others are removed"
+    cols = colors(max(self.ann.targets, default=0))
+    return [Thing(o, g.name, cols[o-1]) for o, g in self.ann.targets.items()]
+
+@patch
+def _marks(self:Canvas)->list:
+    "Clicks and boxes"
+    scale = self.hw[0]/self.ann.size[0]
+    prompts = [(t, n, p) for n, g in enumerate(self.ann.targets.values()) for t, p in g.prompts.items()]
+    return [(t, n, p._replace(pts=p.pts*scale)) for t, n, p in prompts if p.pts is not None]
+
+@patch
+def _film(self:Canvas)->Film:
+    "The annotation as it is now"
+    ann = self.ann
+    return Film(
+        size=self.hw,
+        names=ann.source.names,
+        things=self._things(),
+        picture=lambda t: np.asarray(ann.source[t].resize(self.hw[::-1], Image.BILINEAR)),
+        masks=lambda p, t: self._masks(t),
+        states=[[self._state(o, t) for o in ann.targets] for t in range(len(ann))],
+        marks=self._marks(),
+        title=ann.vid,
+        orig_size=ann.size)
+
+# %% ../../nbs/52_panels.annotator.ipynb #8aa0665b
 @patch
 def update(self:Canvas, ts):
     "The masks of these frames have changed"
-    for k in [k for k in self.found if k[1] in set(ts)]: del self.found[k]
+    changed = set(ts)
+    self.states = {(o, t): state for (o, t), state in self.states.items() if t not in changed}
     self.film = self._film()
-    self.refresh(sorted(ts), done=sorted(self.ann.confirmed))
+    self.refresh(sorted(changed), done=sorted(self.ann.confirmed))
+
+@patch
+def update_all(self:Canvas):
+    "The masks of all frames have changed"
+    self.update(range(len(self.ann)))
+
+# %% ../../nbs/52_panels.annotator.ipynb #b4fa7ce1
+@patch
+def _in_video(self:Canvas, *numbers)->list:
+    "Pixels of the film in pixels of the video"
+    scale = self.ann.size[0]/self.hw[0]
+    return [float(v)*scale for v in numbers]
 
 @patch
 def hear_point(self:Canvas, t, x, y, positive=True):
-    "A click, in pixels of the film"
-    s = self.ann.size[0]/self.hw[0]
-    self.heard('point', int(t), x*s, y*s, bool(positive))
+    "A click"
+    self.panel.click(int(t), *self._in_video(x, y), bool(positive))
+
 @patch
 def hear_box(self:Canvas, t, box):
-    "A box, in pixels of the film"
-    s = self.ann.size[0]/self.hw[0]
-    self.heard('box', int(t), *(float(v)*s for v in box))
+    "A box"
+    self.panel.box(int(t), *self._in_video(*box))
+
 @patch
 def hear_confirm(self:Canvas, t):
     "The masks of this frame are right"
-    self.heard('confirm', int(t))
+    self.panel.confirm([int(t)])
+
 @patch
 def hear_undo(self:Canvas):
     "The key z"
-    self.heard('undo', self.frame)
+    self.panel.undo()
 
 # %% ../../nbs/52_panels.annotator.ipynb #e67a7877
 class Draft:
@@ -81,55 +128,71 @@ class Draft:
         failed=None        # Called with an exception where it cannot be written
     ):
         self.ann, self.path, self.every, self.failed = ann, Path(path), every, failed
-        self.timer, self.ended, self.next, self.lock = None, False, 0., threading.RLock()
+        self.timer = None               # runs until the next writing
+        self.ended = False              # it follows no more
+        self.next = 0.                  # when it may be written again, as `time.monotonic` counts
+        self.lock = threading.RLock()
 
-    def touch(self):
-        "Something has changed: it is written soon"
-        with self.lock:
-            if self.timer or self.ended: return
-            self.timer = threading.Timer(max(0., self.next-time.monotonic()), self._later)
-            self.timer.daemon = True
-            self.timer.start()
+@patch
+def write(self:Draft)->Path:
+    "Write it now"
+    with self.lock:
+        self._stop_timer()
+        start = time.monotonic()
+        text = json.dumps(self.ann.draft())
+        with written_whole(self.path) as p: p.write_text(text, encoding='utf-8')
+        end = time.monotonic()
+        self.next = end + max(self.every, 10*(end-start))      # a tenth of the time at most
+    return self.path
 
-    def _later(self):
-        try: self.write()
-        except Exception as e:
-            if self.failed: self.failed(e)
+@patch
+def _stop_timer(self:Draft):
+    "What was to be written soon is not"
+    if self.timer: self.timer.cancel()
+    self.timer = None
 
-    def write(self):
-        "Write it now"
-        with self.lock:
-            self._forget()
-            start = time.monotonic()
-            text = json.dumps(self.ann.draft())
-            with written_whole(self.path) as p: p.write_text(text, encoding='utf-8')
-            end = time.monotonic()
-            self.next = end + max(self.every, 10*(end-start))      # a tenth of the time at most
-        return self.path
+# %% ../../nbs/52_panels.annotator.ipynb #edbc5dc7
+@patch
+def touch(self:Draft):
+    "Something has changed: it is written soon"
+    with self.lock:
+        if self.timer or self.ended: return
+        self.timer = threading.Timer(max(0., self.next-time.monotonic()), self._write_later)
+        self.timer.daemon = True
+        self.timer.start()
 
-    def _forget(self):
-        if self.timer: self.timer.cancel()
-        self.timer = None
+@patch
+def _write_later(self:Draft):
+    "What the timer does; there is no cell in which an error could be seen"
+    try: self.write()
+    except Exception as e:
+        if self.failed: self.failed(e)
 
-    def end(self):
-        "Write what is not written yet, and follow no more"
-        with self.lock:
-            if self.timer: self.write()
-            self.ended = True
+@patch
+def end(self:Draft):
+    "Write what is not written yet, and follow no more"
+    with self.lock:
+        if self.timer: self.write()
+        self.ended = True
 
-    def discard(self):
-        "Take the file away"
-        with self.lock:
-            self._forget()
-            self.path.unlink(missing_ok=True)
+@patch
+def discard(self:Draft):
+    "Take the file away"
+    with self.lock:
+        self._stop_timer()
+        self.path.unlink(missing_ok=True)
 
-    def restore(self)->str:   # Empty where there is none
-        "Go on with the draft; says what came of it"
-        if not self.path.is_file(): return ''
-        try: frames = self.ann.restore(read_json(self.path))
-        except DataError as e: raise DataError(f"{self.path}: {e}: move this draft away to begin anew, or give another vid") from None
-        when = time.strftime('%d %b %H:%M', time.localtime(self.path.stat().st_mtime))
-        return f"the draft of {when} is restored: masks on {frames} frames, {len(self.ann.confirmed)} of them confirmed; Discard draft begins without it"
+# %% ../../nbs/52_panels.annotator.ipynb #9a966c4c
+@patch
+def restore(self:Draft)->str:   # Empty where there is none
+    "Go on with the draft; says what came of it"
+    if not self.path.is_file(): return ''
+    try: frames = self.ann.restore(read_json(self.path))
+    except DataError as e:
+        raise DataError(f"{self.path}: {e}: move this draft away to begin anew, or give another vid") from None
+    when = time.strftime('%d %b %H:%M', time.localtime(self.path.stat().st_mtime))
+    return (f"the draft of {when} is restored: masks on {frames} frames, {len(self.ann.confirmed)} of them confirmed; "
+            "Discard draft begins without it")
 
 def draft_path(
     video,    # As for `annotate`
@@ -139,15 +202,9 @@ def draft_path(
     "Where the draft of a video is"
     if isinstance(video, (str, Path)) and os.access(Path(video).absolute().parent, os.W_OK):
         return Path(video).absolute().with_name(f'{Path(video).name}.draft.json')
-    name = ''.join(c if c.isalnum() or c in '-_.' else '_' for c in str(vid))
-    return Path(out).with_name(f'{Path(out).stem}.{name}.draft.json')
+    return Path(out).with_name(f'{Path(out).stem}.{safe_name(vid)}.draft.json')
 
 # %% ../../nbs/52_panels.annotator.ipynb #5bc5407f
-def _button(text, tip, do, **kw):
-    b = W.Button(description=text, tooltip=tip, layout=W.Layout(width='auto'), **kw)
-    b.on_click(lambda _: do())
-    return b
-
 class Annotator(W.VBox):
     "A panel to annotate one video"
     def __init__(self,
@@ -158,112 +215,255 @@ class Annotator(W.VBox):
         draft:Draft=None,  # Follows what is done here; None: nothing is kept
         restored=''        # What came of an earlier draft
     ):
-        self.ann, self.thread, self.draft, self.asked = ann, None, draft or Draft(ann, 'none'), 0.
-        if not draft: self.draft.end()
-        self.draft.failed = lambda e: self.say(f'the draft cannot be written: {message(e)}', error=True)
-        self.canvas = Canvas(ann, self.heard, size, '; '.join(o for o in (restored or self._begin(), self._trained()) if o))
-        if draft: self.canvas.go_on = 'Run the cell again to go on: what was tracked is in the draft, and comes back.'
-        small = lambda w: W.Layout(width=w)
-        self.which = W.Dropdown(description='object', style=dict(description_width='initial'), layout=small('200px'))
-        self.name = W.Text('object', placeholder='name', layout=small('130px'), continuous_update=False)
-        self.both, self.bar = W.Checkbox(backward, description='backward too', indent=False, layout=small('auto')), W.IntProgress(value=0, min=0, max=1, layout=small('180px'))
-        self.out = W.Text(str(out), description='file', style=dict(description_width='initial'), layout=small('320px'))
-        self.numbers = dict(t=W.BoundedIntText(0, 0, len(ann)-1, description='frame'), x=W.FloatText(0, description='x'), y=W.FloatText(0, description='y'), x1=W.FloatText(0, description='to x'), y1=W.FloatText(0, description='to y'))
-        for w in self.numbers.values(): w.layout, w.style = small('120px'), dict(description_width='initial')
-        n = self.numbers
-        self.buttons = {k: _button(k, tip, lambda f=f: self.do(f)) for k, tip, f in (
-            ('Add object', 'another object, of this name', lambda: self.add()), ('Remove', 'take this object away', lambda: self.remove()), ('Undo', 'take the last click or box back (z)', lambda: self.undo()),
-            ('Track', 'fill the video from what has changed', lambda: self.track()), ('Stop', 'stop tracking; what was reached stays', lambda: self.stop()),
-            ('Confirm all', 'the masks of all frames looked at are right', lambda: self.confirm()), ('Save', 'write the confirmed frames', lambda: self.save()),
-            ('Save draft', 'keep all of it, confirmed or not; it is kept every few seconds anyway', lambda: self.save_draft()), ('Discard draft', 'go back to what was saved', lambda: self.discard_draft()),
-            ('Click +', 'a click on the object, by numbers', lambda: self.heard('point', n['t'].value, n['x'].value, n['y'].value, True)), ('Click −', 'a click beside it, by numbers', lambda: self.heard('point', n['t'].value, n['x'].value, n['y'].value, False)),
-            ('Box', 'a box, by numbers', lambda: self.heard('box', n['t'].value, n['x'].value, n['y'].value, n['x1'].value, n['y1'].value)),
-            ('Confirm frame', 'the masks of this frame are right', lambda: self.confirm([n['t'].value])))}
-        b = self.buttons
-        by_numbers = W.Accordion([W.HBox([*n.values(), b['Click +'], b['Click −'], b['Box'], b['Confirm frame']], layout=W.Layout(flex_flow='row wrap'))], titles=('by numbers, in pixels of the video',), selected_index=None).add_class('film-more')
-        rows = [W.HBox(row, layout=W.Layout(flex_flow='row wrap')) for row in ([self.which, self.name, b['Add object'], b['Remove'], b['Undo']], [b['Track'], b['Stop'], self.both, self.bar], [b['Confirm all'], self.out, b['Save'], b['Save draft'], b['Discard draft']])]
-        super().__init__([rows[0], self.canvas, *rows[1:], by_numbers])
-        self._list()
+        self.ann, self.thread = ann, None
+        self.asked = 0.                # when Discard draft was pressed first
+        self.canvas = Canvas(ann, self, size, self._first_line(restored))
+        self._follow(draft)
+        self._make_fields(out, backward)
+        self.buttons = {name: _button(name, lambda f=f: self.do(f)) for name, f in self._actions().items()}
+        super().__init__(self._rows())
+        self._list_objects()
 
     def _ipython_display_(self): show_panel(self, self.canvas)
-    def _repr_mimebundle_(self, **kw): return dict(super()._repr_mimebundle_(**kw), **{k: v for k, v in self.canvas._repr_mimebundle_()[0].items() if k.startswith('text/')})
-    def _begin(self):
-        "What to do first"
-        if self.ann.targets: return f'{len(self.ann.confirmed)} frames were confirmed before'
-        return 'click on an object (shift or the right button: beside it), or drag a box around it'
-    def _trained(self):
-        "How the model was trained, as far as it matters for whoever clicks"
-        kinds = self.ann.model.seen_prompts
-        if not kinds or 'point' in kinds: return ''
-        return 'a box is what this model was trained with' if 'box' in kinds else unseen(self.ann.model, ['point', 'box']) + ', so its first masks may be poor'
-    def say(self, text, error=False): self.canvas.say(text, error)
-    def do(self, f):
-        "Run what a button does; what is wrong is said below the picture"
-        try: f()
-        except Exception as e: self.say(message(e), error=True)
+    def _repr_mimebundle_(self, **kw): return super()._repr_mimebundle_(**kw) | self._still_face()
 
-    def _list(self, now=None):
-        "The objects to choose from"
-        self.which.options = [(f'{g.name} {o}', o) for o, g in self.ann.targets.items()]
-        if self.ann.targets: self.which.value = now if now in self.ann.targets else max(self.ann.targets)
+@patch
+def _still_face(self:Annotator)->dict:
+    "What is seen where there is no kernel: the picture's"
+    bundle, _ = self.canvas._repr_mimebundle_()
+    return {kind: data for kind, data in bundle.items() if kind.startswith('text/')}
+
+@patch
+def say(self:Annotator, text, error=False):
+    "A line under the picture"
+    self.canvas.say(text, error)
+
+@patch
+def do(self:Annotator, f):
+    "Run what a button does; what is wrong is said below the picture"
+    try: f()
+    except Exception as e: self.say(message(e), error=True)
+
+# %% ../../nbs/52_panels.annotator.ipynb #bd79ded5
+@patch
+def _first_step(self:Annotator)->str:
+    "What to do first"
+    if self.ann.targets: return f'{len(self.ann.confirmed)} frames were confirmed before'
+    return 'click on an object (shift or the right button: beside it), or drag a box around it'
+
+@patch
+def _training_line(self:Annotator)->str:
+    "How the model was trained; empty where a click is what it knows, or nobody can say"
+    kinds = self.ann.model.seen_prompts
+    if not kinds or 'point' in kinds: return ''
+    if 'box' in kinds: return 'a box is what this model was trained with'
+    return unseen(self.ann.model, ['point', 'box']) + ', so its first masks may be poor'
+
+@patch
+def _first_line(self:Annotator, restored)->str:
+    "The line under the picture of a new panel"
+    return '; '.join(o for o in (restored or self._first_step(), self._training_line()) if o)
+
+@patch
+def _follow(self:Annotator, draft):
+    "Let a draft follow what is done here"
+    self.draft = draft or Draft(self.ann, 'none')
+    self.draft.failed = lambda e: self.say(f'the draft cannot be written: {message(e)}', error=True)
+    if not draft: return self.draft.end()
+    self.canvas.go_on = 'Run the cell again to go on: what was tracked is in the draft, and comes back.'
+
+# %% ../../nbs/52_panels.annotator.ipynb #443942be
+_whole_label = dict(description_width='initial')      # a label is not cut off
+
+@patch
+def _make_fields(self:Annotator, out, backward):
+    "What one can choose, and what shows how far it is"
+    def width(px): return dict(layout=W.Layout(width=px))
+    self.which = W.Dropdown(description='object', style=_whole_label, **width('200px'))
+    self.name = W.Text('object', placeholder='name', continuous_update=False, **width('130px'))
+    self.both = W.Checkbox(backward, description='backward too', indent=False, **width('auto'))
+    self.bar = W.IntProgress(value=0, min=0, max=1, **width('180px'))
+    self.out = W.Text(str(out), description='file', style=_whole_label, **width('320px'))
+    small = dict(style=_whole_label, **width('120px'))
+    self.numbers = dict(t=W.BoundedIntText(0, 0, len(self.ann)-1, description='frame', **small))
+    for k, label in dict(x='x', y='y', x1='to x', y1='to y').items():
+        self.numbers[k] = W.FloatText(0, description=label, **small)
+
+# %% ../../nbs/52_panels.annotator.ipynb #1aca71c8
+_tips = {
+    'Add object': 'another object, of this name',
+    'Remove': 'take this object away',
+    'Undo': 'take the last click or box back (z)',
+    'Track': 'fill the video from what has changed',
+    'Stop': 'stop tracking; what was reached stays',
+    'Confirm all': 'the masks of all frames looked at are right',
+    'Save': 'write the confirmed frames',
+    'Save draft': 'keep all of it, confirmed or not; it is kept every few seconds anyway',
+    'Discard draft': 'go back to what was saved',
+    'Click +': 'a click on the object, by numbers',
+    'Click −': 'a click beside it, by numbers',
+    'Box': 'a box, by numbers',
+    'Confirm frame': 'the masks of this frame are right'}
+
+def _button(name, do):
+    "A button that calls `do()`"
+    button = W.Button(description=name, tooltip=_tips[name], layout=W.Layout(width='auto'))
+    button.on_click(lambda _: do())
+    return button
+
+@patch
+def _actions(self:Annotator)->dict:   # button → function
+    "What the buttons do"
+    def typed(*names): return [self.numbers[k].value for k in names]
+    return {
+        'Add object': self.add,
+        'Remove': self.remove,
+        'Undo': self.undo,
+        'Track': self.track,
+        'Stop': self.stop,
+        'Confirm all': self.confirm,
+        'Save': self.save,
+        'Save draft': self.save_draft,
+        'Discard draft': self.discard_draft,
+        'Click +': lambda: self.click(*typed('t', 'x', 'y'), positive=True),
+        'Click −': lambda: self.click(*typed('t', 'x', 'y'), positive=False),
+        'Box': lambda: self.box(*typed('t', 'x', 'y', 'x1', 'y1')),
+        'Confirm frame': lambda: self.confirm(typed('t'))}
+
+# %% ../../nbs/52_panels.annotator.ipynb #9fb28943
+def _row(*widgets): return W.HBox(widgets, layout=W.Layout(flex_flow='row wrap'))
+
+@patch
+def _rows(self:Annotator)->list:
+    "All of it, from top to bottom"
+    b = self.buttons
+    numbers = _row(*self.numbers.values(), b['Click +'], b['Click −'], b['Box'], b['Confirm frame'])
+    folded = W.Accordion([numbers], titles=('by numbers, in pixels of the video',), selected_index=None)
+    return [
+        _row(self.which, self.name, b['Add object'], b['Remove'], b['Undo']),
+        self.canvas,
+        _row(b['Track'], b['Stop'], self.both, self.bar),
+        _row(b['Confirm all'], self.out, b['Save'], b['Save draft'], b['Discard draft']),
+        folded.add_class('film-more')]
+
+@patch
+def _list_objects(self:Annotator, chosen=None):
+    "The objects to choose from; the last one if none is named"
+    targets = self.ann.targets
+    self.which.options = [(f'{g.name} {o}', o) for o, g in targets.items()]
+    if targets: self.which.value = chosen if chosen in targets else max(targets)
+
+# %% ../../nbs/52_panels.annotator.ipynb #35e2cb41
+@patch
+def _changed(self:Annotator, ts=()):
+    "The masks of these frames are new"
+    self.canvas.update(ts)
+    self.draft.touch()
 
 @patch
 def _hold(self:Annotator):
     "Stop tracking, and wait for the frame at hand"
-    if self.busy: self.stop(); self.thread.join()
+    if not self.busy: return
+    self.stop()
+    self.thread.join()
 
 @patch
-def heard(self:Annotator, kind, t, *v):
-    "A click or a box, from the picture or by numbers"
-    if kind=='undo': return self.undo()
-    if kind=='confirm': return self.confirm([t])
+def _prompted_line(self:Annotator, kind, o, t, lost)->str:
+    "What came of a prompt; `lost` frames are not confirmed any more"
+    area = int(self.ann.mask(o, t).sum())
+    found = 'the model finds nothing there: click again, or drag a box'
+    if area: found = f'mask of {area:,} pixels; Track goes on from here'
+    again = f'{lost} frames are to be confirmed again, with this object' if lost>1 else ''
+    notes = [found, again, unseen(self.ann.model, [kind])]
+    return f"{self.ann.targets[o].name} {o}, frame {t}: " + '; '.join(o for o in notes if o)
+
+@patch
+def _prompt(self:Annotator, kind, t, give, *numbers):
+    "Give the chosen object a prompt; `give` is a function of the annotation"
     self._hold()
     new, confirmed = not self.ann.targets, len(self.ann.confirmed)
     if new: self.add()
-    try:
-        if kind=='point': self.ann.click(self.which.value, t, *v)
-        else: self.ann.box(self.which.value, t, *v)
+    o = self.which.value
+    try: give(o, t, *numbers)
     except Exception:
-        if new: self.ann.remove(self.which.value); self._list()
+        if new:
+            self.ann.remove(o)
+            self._list_objects()
         raise
-    self.canvas.update([t]); self.draft.touch()
+    self._changed([t])
     if self.canvas.frame!=t: self.canvas.frame = t
-    g = self.ann.targets[self.which.value]
-    area, lost = int(self.ann.mask(self.which.value, t).sum()), confirmed-len(self.ann.confirmed)
-    self.say(f"{g.name} {self.which.value}, frame {t}: " + (f'mask of {area:,} pixels; Track goes on from here' if area else 'the model finds nothing there: click again, or drag a box')
-             + (f'; {lost} frames are to be confirmed again, with this object' if lost>1 else '')
-             + (f'; {strange}' if (strange := unseen(self.ann.model, [kind])) else ''))
+    self.say(self._prompted_line(kind, o, t, confirmed-len(self.ann.confirmed)))
+
+# %% ../../nbs/52_panels.annotator.ipynb #f8e477aa
+@patch
+def click(self:Annotator, t:int, x:float, y:float, positive:bool=True):
+    "A click on the chosen object, or beside it, in pixels of the video"
+    self._prompt('point', t, self.ann.click, x, y, positive)
 
 @patch
-def add(self:Annotator):
-    "An object of the name in the field"
-    self._list(self.ann.add(self.name.value)); self.canvas.update([]); self.draft.touch()
-@patch
-def remove(self:Annotator):
-    "Take the chosen object away"
-    self._hold()
-    if self.which.value is None: raise PromptError("there is no object to remove")
-    self.ann.remove(self.which.value)
-    self._anew()
-    self.draft.touch()
+def box(self:Annotator, t:int, x0:float, y0:float, x1:float, y1:float):
+    "A box around the chosen object, in pixels of the video"
+    self._prompt('box', t, self.ann.box, x0, y0, x1, y1)
+
 @patch
 def undo(self:Annotator):
     "Take the last click or box back"
     self._hold()
     t = self.ann.undo()
     if t is None: return self.say('nothing to take back')
-    self.canvas.found.clear(); self.canvas.update(range(len(self.ann))); self.draft.touch()
+    self.canvas.update_all()
+    self.draft.touch()
     self.say(f'taken back on frame {t}')
+
+# %% ../../nbs/52_panels.annotator.ipynb #c3901b6b
 @patch
-def confirm(self:Annotator, ts=None):
-    "These frames are right; None: all that were looked at"
+def add(self:Annotator):
+    "An object of the name in the field"
+    self._list_objects(chosen=self.ann.add(self.name.value))
+    self._changed()
+
+@patch
+def remove(self:Annotator):
+    "Take the chosen object away"
+    self._hold()
+    if self.which.value is None: raise PromptError("there is no object to remove")
+    self.ann.remove(self.which.value)
+    self._show_anew()
+    self.draft.touch()
+
+@patch
+def _show_anew(self:Annotator):
+    "Objects and masks may all be others"
+    self._list_objects()
+    self.canvas.update_all()
+
+# %% ../../nbs/52_panels.annotator.ipynb #8e240aab
+@patch
+def confirm(self:Annotator,
+    ts=None   # Frames; None: all that were looked at
+):
+    "The masks of these frames are right"
     if self.busy: raise PromptError("tracking is going on: stop it first, or wait")
     done = self.ann.confirm(ts)
-    self.canvas.update([]); self.draft.touch()
+    self._changed()
     if not done: return self.say('no frame has a mask of every object yet: track first')
-    one = f'frame {ts[0]}' if ts is not None and len(ts)==1 else ''
-    absent = [f'{g.name} {o}' for o, g in self.ann.targets.items() if one and not self.ann.mask(o, ts[0]).any()]
-    self.say(one + (f": without {', '.join(absent)}" if absent else '') + ('; ' if one else '') + f"{len(self.ann.confirmed)} of {len(self.ann)} frames confirmed; Save writes them")
+    lines = [self._frame_line(ts[0])] if ts is not None and len(ts)==1 else []
+    lines.append(f"{len(self.ann.confirmed)} of {len(self.ann)} frames confirmed; Save writes them")
+    self.say('; '.join(lines))
+
+@patch
+def _frame_line(self:Annotator, t)->str:
+    "A frame, and which objects are not there"
+    absent = [f'{g.name} {o}' for o, g in self.ann.targets.items() if not self.ann.mask(o, t).any()]
+    return f'frame {t}' + (f": without {', '.join(absent)}" if absent else '')
+
+@patch
+def _unconfirmed(self:Annotator)->set:
+    "Frames with masks that are in the draft alone"
+    looked_at = {t for t in range(len(self.ann)) if any(self.ann.known(o, t) for o in self.ann.targets)}
+    return looked_at - self.ann.confirmed
+
+# %% ../../nbs/52_panels.annotator.ipynb #c2176725
 @patch
 def save(self:Annotator):
     "Write what is confirmed"
@@ -272,37 +472,41 @@ def save(self:Annotator):
     if self._unconfirmed(): self.draft.touch()
     else: self.draft.discard()
     renew_face(self, self.canvas)
+    self.say(self._saved_line(path, lost))
+
+@patch
+def _saved_line(self:Annotator, path, lost)->str:
+    "What was saved; `lost` frames were annotated in the file and are not any more"
     n, part = len(self.ann.signed), len(self.ann.partly)
-    self.say(f"{path}: {n} annotated frames of {self.ann.vid}"
-             + (f", {part} of them for some of the objects only: confirm them again to add the others" if part else '')
-             + f"; the other {len(self.ann)-n} are written as not annotated"
-             + (f", {lost} of which were before: confirm them if their masks are right, and save again" if lost else ''))
-@patch
-def _unconfirmed(self:Annotator)->set:
-    "Frames with masks that are in the draft alone"
-    return {t for t in range(len(self.ann)) if any(self.ann.known(o, t) for o in self.ann.targets)} - self.ann.confirmed
-@patch
-def _anew(self:Annotator):
-    "All of it is to be shown again"
-    self._list(); self.canvas.found.clear(); self.canvas.update(range(len(self.ann)))
+    line = f"{path}: {n} annotated frames of {self.ann.vid}"
+    if part: line += f", {part} of them for some of the objects only: confirm them again to add the others"
+    line += f"; the other {len(self.ann)-n} are written as not annotated"
+    if lost: line += f", {lost} of which were before: confirm them if their masks are right, and save again"
+    return line
+
+# %% ../../nbs/52_panels.annotator.ipynb #eb503fc2
 @patch
 def save_draft(self:Annotator):
     "Keep all that is known, confirmed or not"
     if not self.ann.targets: raise PromptError("nothing to keep yet: click on an object first")
     if self.draft.ended: raise DataError("this panel keeps no draft: another one was opened on the same video")
-    self.say(f"{self.draft.write()}: masks that are not confirmed on {len(self._unconfirmed())} frames; Save writes the confirmed ones into the dataset")
+    path, n = self.draft.write(), len(self._unconfirmed())
+    self.say(f"{path}: masks that are not confirmed on {n} frames; Save writes the confirmed ones into the dataset")
+
 @patch
-def discard_draft(self:Annotator):
+def discard_draft(self:Annotator, within=20):
     "Back to what was saved; asks once"
-    if time.monotonic()-self.asked > 20:
+    if time.monotonic()-self.asked > within:
         self.asked = time.monotonic()
-        return self.say(f"what is not in {self.out.value} will be thrown away: press Discard draft again within 20 s", error=True)
+        lost = f"what is not in {self.out.value} will be thrown away"
+        return self.say(f"{lost}: press Discard draft again within {within} s", error=True)
     self._hold()
-    self.asked, self.ann.targets, self.ann.signed, self.ann.past = 0., {}, {}, []
+    self.asked = 0.
+    self.ann.targets, self.ann.signed, self.ann.past = {}, {}, []
     self.ann.load(self.out.value)
-    self._anew()
+    self._show_anew()
     self.draft.discard()
-    self.say(f'the draft is gone; {self._begin()}')
+    self.say(f'the draft is gone; {self._first_step()}')
 
 # %% ../../nbs/52_panels.annotator.ipynb #228ffbc5
 @patch(as_prop=True)
@@ -315,36 +519,49 @@ def track(self:Annotator):
     "Track in the background"
     if self.busy: return self.say('tracking already')
     n = self.ann.to_track(self.both.value)
-    if not any(g.prompts for g in self.ann.targets.values()): raise PromptError("nothing to track: click on an object first")
+    if not any(g.prompts for g in self.ann.targets.values()):
+        raise PromptError("nothing to track: click on an object first")
     if not n: return self.say('all is tracked: click on a frame to correct it')
     self.bar.max, self.bar.value = n, 0
-    self.thread = threading.Thread(target=self._tracking, args=(n,), daemon=True)
+    self.thread = threading.Thread(target=self._track_all, daemon=True)
     self.thread.start()
 
 @patch
-def _tracking(self:Annotator, n):
+def stop(self:Annotator):
+    "Stop tracking between two frames"
+    self.ann.stopped = True
+
+@patch
+def wait(self:Annotator, seconds=None)->'Annotator':
+    "Until tracking has ended, for scripts"
+    if self.thread: self.thread.join(seconds)
+    return self
+
+# %% ../../nbs/52_panels.annotator.ipynb #f0e36e0b
+@patch
+def _track_all(self:Annotator, every=.25):
+    "What the thread does"
     new, sent, start = [], time.monotonic(), time.monotonic()
     try:
         for t in self.ann.track(self.both.value):
-            new.append(t); self.bar.value += 1
-            if time.monotonic()-sent > .25: self.canvas.update(new); self.draft.touch(); new, sent = [], time.monotonic()
-        took = max(time.monotonic()-start, 1e-9)
-        self.say(f"{'stopped after' if self.ann.stopped else 'tracked'} {self.bar.value} frames, {self.bar.value/took:.1f} a second; look at them, correct with a click, then confirm")
+            new.append(t)
+            self.bar.value += 1
+            if time.monotonic()-sent > every:
+                self._changed(new)
+                new, sent = [], time.monotonic()
+        self.say(self._tracked_line(time.monotonic()-start))
     except Exception as e: self.say(message(e), error=True)
     finally:
         if new: self.canvas.update(new)
         self.draft.touch()
 
 @patch
-def stop(self:Annotator):
-    "Stop tracking between two frames"
-    self.ann.stopped = True
-@patch
-def wait(self:Annotator, seconds=None):
-    "Until tracking has ended, for scripts"
-    if self.thread: self.thread.join(seconds)
-    return self
+def _tracked_line(self:Annotator, seconds)->str:
+    "How far it got, and how fast"
+    n, how = self.bar.value, 'stopped after' if self.ann.stopped else 'tracked'
+    return f"{how} {n} frames, {n/max(seconds, 1e-9):.1f} a second; look at them, correct with a click, then confirm"
 
+# %% ../../nbs/52_panels.annotator.ipynb #a2c697fb
 _panels = weakref.WeakValueDictionary()    # draft → the panel that writes it
 
 @patch
@@ -354,6 +571,15 @@ def close_draft(self:Annotator):
     self.draft.end()
     self.say('another panel was opened on this video: what is done here is not kept in the draft any more', error=True)
 
+def _pictures(video, vid):
+    "(what `Annotation` opens, what the video is called)"
+    if isinstance(video, tuple) and len(video)==2 and (isinstance(video[0], CocoVideo) or str(video[0]).endswith('.json')):
+        coco = as_dataset(video[0])
+        name, = coco.subset([video[1]]).videos
+        return [f.path for f in coco.frames[name]], vid or name
+    return video, vid or (Path(video).stem if isinstance(video, (str, Path)) else 'video')
+
+# %% ../../nbs/52_panels.annotator.ipynb #ac1859e9
 @or_notice
 def annotate(
     video,                   # Folder of frames, video file, list of pictures, or (`CocoVideo` or path of a JSON, video)
@@ -367,13 +593,11 @@ def annotate(
 )->Annotator:                # A `Notice` where it cannot be done
     "Annotate a video by clicks"
     if size<1: raise ConfigError(f"annotate: size={size}: at least 1")
-    if isinstance(video, tuple) and len(video)==2 and (isinstance(video[0], CocoVideo) or str(video[0]).endswith('.json')):
-        coco = as_dataset(video[0]); v, = coco.subset([video[1]]).videos
-        video, vid = [f.path for f in coco.frames[v]], vid or v
-    vid = vid or (Path(video).stem if isinstance(video, (str, Path)) else 'video')
+    video, vid = _pictures(video, vid)
     ann = Annotation(video, load_model(model, **kw), vid, precision)
     path = draft_path(video, vid, out)
-    if path in _panels: _panels[path].close_draft()             # the cell runs again: what its panel has not written yet is written
-    draft, _ = Draft(ann, path), ann.load(out)
-    _panels[path] = panel = Annotator(ann, out, size, backward, draft, draft.restore())
+    if path in _panels: _panels[path].close_draft()
+    draft = Draft(ann, path)
+    ann.load(out)
+    _panels[path] = panel = Annotator(ann, out, size, backward, draft, restored=draft.restore())
     return panel
