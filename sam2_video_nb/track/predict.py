@@ -27,9 +27,8 @@ from ..data.video import FrameSource, VideoWriter, need_av, open_frames
 from ..data.datasets import open_coco
 from ..model.prompts import PromptPolicy, prompt_kinds
 from ..model.weights import weights_hash
-from ..model.sam2 import device_of, in_precision, model_label, resolve_model
+from ..model.sam2 import device_of, in_precision, load_model, model_label, resolve_start
 from .tracker import Tracked, Tracker, check_prompts
-from .evaluate import model_of
 
 # %% ../../nbs/34_track.predict.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -357,14 +356,15 @@ def predict(
 )->Prediction:       # Raises `Sam2VideoError`
     "Track a video as the config says, and write what comes of it"
     asked = cfg.prompts.prompt_type
-    cfg = resolve_model(check_cfg(deepcopy(cfg)))
+    cfg = check_cfg(deepcopy(cfg))
+    start = resolve_start(cfg)
     if not asked and 'mask' in prompt_kinds(cfg.prompts): cfg.prompts.prompt_type = 'mask'      # trained on several kinds: a mask that is there says most
     if model is None: device_of(cfg.trainer.accelerator)       # what is not there is said before any video is read
     if prompts is None: source, prompts, names = open_task(cfg)
     else: source = open_frames(cfg.predict.source); check_prompts(prompts, source.size, len(source)); names = {o: 'object' for o in prompts} | (names or {}); _known(names, prompts)
     if model is None:
         if not cfg.model.checkpoint_path: log.warning(f"{model_label(cfg.model.config_path)} has random weights: give model.checkpoint_path")
-        model = model_of(cfg, cfg.model.checkpoint_path)
+        model = load_model(start, device=cfg.trainer.accelerator, seed=cfg.seed)
     folder = Path(cfg.predict.output) if cfg.predict.output else new_run(cfg.output_dir)
     os.environ.pop('SAM2_VIDEO_NB_RUN', None)
     task = _task(cfg, model, source, prompts, names)

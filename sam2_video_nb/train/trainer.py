@@ -22,7 +22,6 @@ from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Time
 from torch.utils.data import DataLoader
 from ..config import *
 from ..core import *
-from ..show import clip_frames, save_gif
 from ..run import Status, logging_to, new_run
 from ..data.coco import CocoVideo
 from ..data.clips import VideoClips, clip_loader
@@ -35,7 +34,7 @@ from ..model.losses import VideoLoss, loss_weights
 from ..track.metrics import summarise
 from ..track.tracker import score_video
 from ..track.tables import difference, ending, plain, verdict, worst
-from ..track.evaluate import cache_file
+from ..track.evaluate import cache_file, cache_folder, scoring_of, video_gif
 from .optim import *
 from .callbacks import *
 from .report import write_report, write_results
@@ -311,7 +310,7 @@ def placement(
     several = n > 1 or conf.num_nodes > 1
     if own: return Placement(conf.devices, conf.strategy)
     if several and notebook:
-        elsewhere = "train_live(cfg) and the command sam2_video_train start processes of their own"
+        elsewhere = "train(cfg, live=True) and the command sam2_video_train start processes of their own"
         if conf.devices not in ('auto', -1, '-1') or conf.num_nodes > 1:
             nodes, devices = f"trainer.num_nodes={conf.num_nodes}", f"trainer.devices={conf.devices}"
             wanted = nodes if conf.num_nodes > 1 else devices
@@ -425,7 +424,8 @@ def _figures_before(trainer, module, dm, on):
     cfg, coco = module.cfg, dict(val=dm.val_coco, test=dm.test_coco)[on]
     if on=='val' and cfg.trainer.limit_val_batches is not None: return _measure(trainer, module, dm, on)
     videos = coco.videos[:cfg.eval.max_videos]
-    file = cache_file(cfg, module.model.sam2.state_dict(), coco, videos, module.about['model'])
+    file = cache_file(cache_folder(cfg.eval, cfg.output_dir), module.model.sam2.state_dict(), coco, videos,
+                      scoring_of(cfg), name=module.about['model'], image_size=cfg.data.image_size)
     if file.is_file(): return json.loads(file.read_text(encoding='utf-8'))
     figures = _measure(trainer, module, dm, on)
     if trainer.is_global_zero and not cfg.trainer.fast_dev_run:
@@ -531,9 +531,8 @@ def _write_extremes(run, module, coco, after):
     with best_weights(run, module):
         for kind, name in dict(worst=order[0], best=order[-1]).items():
             caption = f"{kind}: {name}, J&F {after['per_video'][name]['JF']:.2f}"
-            clip, pred = module_clip(module, coco, ids[name], conf)
-            frames = clip_frames(clip, pred, stride=conf.stride, max_length=conf.max_length, caption=caption)
-            save_gif(frames, run/'gifs'/f'{kind}_{safe_name(name)}.gif')
+            video_gif(run/'gifs'/f'{kind}_{safe_name(name)}.gif', coco, ids[name], module.model, module.val_policy,
+                      caption, conf.stride, conf.max_length, seed=module.cfg.seed, conf=module.cfg.predict)
 
 # %% ../../nbs/43_train.trainer.ipynb #02776ae9
 def _difference(cfg, before, after):
