@@ -449,8 +449,7 @@ def convert_davis(
     resize_masks:bool=False,  # Bring masks of another size to that of their frame, by nearest pixel
     overwrite:bool=False,     # Write over what is there
     videos:list=(),           # Convert only these; all if empty
-    missing:str='auto',
-    # What an object is that a mask leaves out: absent, unlabelled, auto (by first appearances)
+    missing:str='auto',       # An object that a mask leaves out is: absent, unlabelled, auto (by first appearances)
     progress:bool=True        # Show bars
 )->tuple:                     # Paths of train.json, and of val.json or None
     "DAVIS, MOSE, YouTube-VOS, Cutie: palette PNGs, an object a value"
@@ -763,8 +762,7 @@ def convert_colours(
     out,                        # Folder for frames/, train.json and val.json
     table:str,                  # JSON with the colour of every class; background and ignore may be among them
     frames:str='{video}/frame_{frame}_endo.png',            # Pattern of the frames' names
-    masks:str='{video}/frame_{frame}_endo_color_mask.png',
-    # Pattern of the masks' names; the same video and frame belong together
+    masks:str='{video}/frame_{frame}_endo_color_mask.png',  # Pattern of the masks' names, of the same video and frame
     val:list=(),                # Videos for val.json
     link:bool=False,            # Link the frames instead of copying them
     overwrite:bool=False,       # Write over what is there
@@ -896,12 +894,13 @@ def _place_frame(coco, vid, t, folder, name, link):
 # %% ../../nbs/17_data.convert.ipynb #b5352b24
 def _painted(
     coco:CocoVideo, vid, t,
-    values:np.ndarray   # (N,) or (N,3) uint8, of each object
-):                      # (H,W) or (H,W,3) uint8
+    values:np.ndarray,  # (N,) or (N,3), of each object
+    ignored=255         # Value of what is ignored
+):                      # (H,W) or (H,W,3), numbers as `values`
     "The masks of a frame in one picture"
     masks = coco.masks(vid, t).numpy()
-    a = np.zeros((*coco.frame_size(vid, t), *values.shape[1:]), np.uint8)
-    if (void := coco.ignore(vid, t)) is not None: a[void.numpy()] = 255
+    a = np.zeros((*coco.frame_size(vid, t), *values.shape[1:]), values.dtype)
+    if (void := coco.ignore(vid, t)) is not None: a[void.numpy()] = ignored
     for n in np.argsort([-m.sum() for m in masks]): a[masks[n]] = values[n]
     return a
 

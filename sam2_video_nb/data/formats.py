@@ -8,7 +8,7 @@ __all__ = ['formats', 'back', 'layouts', 'inside', 'convert_ytvis', 'back_ytvis'
            'convert_coco', 'convert_video']
 
 # %% ../../nbs/18_data.formats.ipynb #c002
-import json, re
+import json, re, shlex
 from collections import Counter, defaultdict
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,9 @@ from tqdm import tqdm
 from ..core import *
 from .coco import *
 from .video import VideoWriter, by_number, need_av, open_frames
-from .convert import FrameIn, Obj, about_video, each_frame, open_back, read_mask, say_lost, size_of_picture, videos_of, write_dataset, _place, _some, _write_json
+from .convert import FrameIn, Obj, about_video, each_frame, open_back, say_lost, size_of_picture
+from .convert import videos_of, write_dataset
+from .convert import _painted, _place, _plain_rle, _some, _write_json
 
 # %% ../../nbs/18_data.formats.ipynb #c008
 def inside(
@@ -29,8 +31,8 @@ def inside(
 )->Path:
     "A path below a folder; raises `DataError` where it leads out"
     p = Path(root)/str(name)
-    if not p.resolve().is_relative_to(Path(root).resolve()): raise DataError(f"{name}: leads out of {root}: a dataset names only files of its own folder")
-    return p
+    if p.resolve().is_relative_to(Path(root).resolve()): return p
+    raise DataError(f"{name}: leads out of {root}: a dataset names only files of its own folder")
 
 def _need(d, keys, where):
     "An entry with these keys"
@@ -38,7 +40,63 @@ def _need(d, keys, where):
     if lost := [k for k in keys if k not in d]: raise DataError(f"{where}: {lost[0]!r} is missing")
     return d
 
+def _category_names(d, file):
+    "{category id as text: name} of a JSON"
+    cats = [_need(c, ('id', 'name'), f'{file}: categories[{i}]') for i, c in enumerate(d['categories'])]
+    return {str(c['id']): str(c['name']) for c in cats}
+
 # %% ../../nbs/18_data.formats.ipynb #c011
+class _Vis(NamedTuple):
+    "A JSON of YouTube-VIS that was read; ids compare as texts"
+    file:Path
+    videos:list      # Its entries
+    cats:dict        # {category id: name}
+    anns:dict        # {video id: its annotations}
+    annotated:bool   # False: the JSON has no annotations at all
+
+def _read_vis(src):
+    "A JSON whose entries fit together; raises `DataError`"
+    d, anns = _need(read_json(src), ('videos', 'categories'), src), defaultdict(list)
+    for i, a in enumerate(d.get('annotations') or ()):
+        _need(a, ('id', 'video_id', 'category_id', 'segmentations'), f'{src}: annotations[{i}]')
+        anns[str(a['video_id'])].append(a)
+    if lost := set(anns) - {str(v['id']) for v in d['videos'] if isinstance(v, dict) and 'id' in v}:
+        raise DataError(f"{src}: annotation {anns[min(lost)][0]['id']!r}: there is no video {min(lost)}")
+    return _Vis(Path(src), d['videos'], _category_names(d, src), anns, 'annotations' in d)
+
+# %% ../../nbs/18_data.formats.ipynb #e6bd03b9
+def _vis_object(vis, a, t, size, crowd):
+    "The object of an annotation on frame `t`"
+    try: rle = to_rle(a['segmentations'][t], size)
+    except DataError as e:
+        raise DataError(f"{vis.file}: annotation {a['id']!r}: segmentations[{t}]: {e}") from None
+    ignored = a.get('iscrowd') and crowd=='ignore'
+    return Obj(rle, None if ignored else a['id'], vis.cats[str(a['category_id'])])
+
+def _check_vis(vis, a, n_frames, vid):
+    "An annotation fits its video"
+    where = f"{vis.file}: annotation {a['id']!r}"
+    if str(a['category_id']) not in vis.cats:
+        raise DataError(f"{where}: category_id {a['category_id']!r} is none of the categories")
+    if len(a['segmentations'])!=n_frames:
+        raise DataError(f"{where}: {len(a['segmentations'])} segmentations for the {n_frames} frames of video {vid!r}")
+
+def _vis_frames(vis, v, paths, crowd):
+    "Frames of a video: all annotated, or none"
+    sizes, anns = [size_of_picture(p) for p in paths], vis.anns[str(v['id'])]
+    for a in anns: _check_vis(vis, a, len(paths), v['id'])
+    def objs(t, size):
+        return [_vis_object(vis, a, t, size, crowd) for a in anns if a['segmentations'][t]] if vis.annotated else None
+    unique = len({p.name for p in paths})==len(paths)
+    return [FrameIn(p.name if unique else f'{t:05}{p.suffix.lower()}', p, size, objs(t, size))
+            for t, (p, size) in enumerate(zip(paths, sizes))]
+
+def _name_of(v, paths, taken):
+    "What a video is called: the folder of its frames, else its id"
+    name = paths[0].parent.name if paths and len({p.parent for p in paths})==1 else str(v['id'])
+    return name if name and name not in taken else str(v['id'])
+
+# %% ../../nbs/18_data.formats.ipynb #d90952c9
 def convert_ytvis(
     src,                     # JSON of YouTube-VIS or OVIS
     out,                     # Folder for frames/, train.json and val.json
@@ -51,33 +109,35 @@ def convert_ytvis(
 )->tuple:                    # Paths of train.json, and of val.json or None
     "YouTube-VIS, OVIS: one JSON, a list of masks an object"
     if crowd not in ('object', 'ignore'): raise DataError(f"--crowd {crowd}: choose from object, ignore")
-    src, d = Path(src), _need(read_json(src), ('videos', 'categories'), src)
-    folder = Path(image_root) if image_root else next((f for f in (src.parent/'JPEGImages',) if f.is_dir()), src.parent)
-    cats = {str(_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id']): str(c['name']) for i, c in enumerate(d['categories'])}      # ids compare as texts
-    anns, read = defaultdict(list), {}
-    for i, a in enumerate(d.get('annotations') or ()): anns[str(_need(a, ('id', 'video_id', 'category_id', 'segmentations'), f'{src}: annotations[{i}]')['video_id'])].append(a)
-    if lost := set(anns) - {str(v['id']) for v in d['videos'] if isinstance(v, dict) and 'id' in v}: raise DataError(f"{src}: annotation {anns[min(lost)][0]['id']!r}: there is no video {min(lost)}")
-    if n := sum(bool(a.get('iscrowd')) for l in anns.values() for a in l):
-        print(f"iscrowd: {counted(n, 'annotation')} {'are objects' if crowd=='object' else 'are ignore regions'} (--crowd)")
-    for i, v in enumerate(tqdm(d['videos'], desc='reading', unit='video', disable=not progress)):
-        where, files = f'{src}: videos[{i}]', _need(v, ('id', 'file_names'), f'{src}: videos[{i}]')['file_names']
+    vis, read = _read_vis(src), {}
+    beside = vis.file.parent
+    folder = Path(image_root) if image_root else beside/'JPEGImages' if (beside/'JPEGImages').is_dir() else beside
+    if n := sum(bool(a.get('iscrowd')) for anns in vis.anns.values() for a in anns):
+        print(f"iscrowd: {counted(n, 'annotation')} {'are objects' if crowd=='object' else 'are ignore regions'} "
+            "(--crowd)")
+    for i, v in enumerate(tqdm(vis.videos, desc='reading', unit='video', disable=not progress)):
+        files = _need(v, ('id', 'file_names'), f'{src}: videos[{i}]')['file_names']
         paths = [inside(folder, f) for f in files]
-        sizes = [size_of_picture(p) for p in paths]
-        for a in anns[str(v['id'])]:
-            if str(a['category_id']) not in cats: raise DataError(f"{src}: annotation {a['id']!r}: category_id {a['category_id']!r} is none of the categories")
-            if len(a['segmentations'])!=len(files): raise DataError(f"{src}: annotation {a['id']!r}: {len(a['segmentations'])} segmentations for the {len(files)} frames of video {v['id']!r}")
-        read[_name_of(v, paths, read)] = [FrameIn(f'{t:05}{p.suffix.lower()}' if len({q.name for q in paths})<len(paths) else p.name, p, size,
-            [_seg(a, t, size, cats, src, crowd) for a in anns[str(v['id'])] if a['segmentations'][t]] if 'annotations' in d else None) for t, (p, size) in enumerate(zip(paths, sizes))]
+        read[_name_of(v, paths, read)] = _vis_frames(vis, v, paths, crowd)
     return write_dataset(read, out, val, link, overwrite, progress=progress)
 
-def _name_of(v, paths, taken):
-    "What a video is called: the folder of its frames, else its id"
-    name = paths[0].parent.name if paths and len({p.parent for p in paths})==1 else str(v['id'])
-    return name if name and name not in taken else str(v['id'])
+# %% ../../nbs/18_data.formats.ipynb #931eacc0
+def _vis_annotation(coco, n, obj, cat, masks, size):
+    "An object through its video, as one annotation; its id is not known yet"
+    rles = [rle_encode(m[obj]) if m[obj].any() else None for m in masks]
+    return dict(video_id=n+1, category_id=cat+1, iscrowd=0, height=size[0], width=size[1], segmentations=rles,
+        areas=[r and int(rle_api.area(r)) for r in rles], bboxes=[r and rle_api.toBbox(r).tolist() for r in rles])
 
-def _seg(a, t, size, cats, src, crowd):
-    try: return Obj(to_rle(a['segmentations'][t], size), None if a.get('iscrowd') and crowd=='ignore' else a['id'], cats[str(a['category_id'])])
-    except DataError as e: raise DataError(f"{src}: annotation {a['id']!r}: segmentations[{t}]: {e}") from None
+def _vis_back(coco, n, vid, folder, out, link):
+    "The entry of a video and its annotations, its frames written; nothing where no frame is annotated"
+    frames = [(f'{folder}/{name}{coco.frames[vid][t].path.suffix.lower()}', t)
+              for name, t, annotated in each_frame(coco, vid) if annotated]
+    if not frames: return [], []
+    for file, t in frames: _place(coco.frames[vid][t].path, out/'JPEGImages'/file, link)
+    h, w = coco.size(vid)
+    masks = [coco.masks(vid, t) for _, t in frames]
+    video = dict(id=n+1, width=w, height=h, length=len(frames), file_names=[f for f, _ in frames])
+    return [video], [_vis_annotation(coco, n, o, c, masks, (h, w)) for o, (_, c) in enumerate(coco.objs[vid])]
 
 def back_ytvis(
     json,                   # COCO-video JSON
@@ -91,20 +151,46 @@ def back_ytvis(
     coco, out, names = open_back(json, out, image_root, overwrite)
     videos, anns = [], []
     for n, vid in enumerate(tqdm(coco.videos, desc='writing', unit='video', disable=not progress)):
-        frames = [(f'{names[vid]}/{name}{coco.frames[vid][t].path.suffix.lower()}', t) for name, t, annotated in each_frame(coco, vid) if annotated]
-        if not frames: continue
-        for file, t in frames: _place(coco.frames[vid][t].path, out/'JPEGImages'/file, link)
-        h, w = coco.size(vid)
-        videos.append(dict(id=n+1, width=w, height=h, length=len(frames), file_names=[f for f, _ in frames]))
-        masks = [coco.masks(vid, t) for _, t in frames]
-        for o, (_, c) in enumerate(coco.objs[vid]):
-            rles = [rle_encode(m[o]) if m[o].any() else None for m in masks]
-            anns.append(dict(id=len(anns)+1, video_id=n+1, category_id=c+1, iscrowd=0, width=w, height=h, segmentations=rles,
-                areas=[r and int(rle_api.area(r)) for r in rles], bboxes=[r and rle_api.toBbox(r).tolist() for r in rles]))
+        more_videos, more_anns = _vis_back(coco, n, vid, names[vid], out, link)
+        videos += more_videos
+        anns += more_anns
     say_lost(coco, 'to-ytvis', {'categories', 'instances', 'overlap'}, most=0)
-    return _write_json(out/'instances.json', dict(videos=videos, annotations=anns, categories=[dict(id=i+1, name=c) for i, c in enumerate(coco.cats)]))
+    anns = [dict(id=i+1, **a) for i, a in enumerate(anns)]
+    cats = [dict(id=i+1, name=c) for i, c in enumerate(coco.cats)]
+    return _write_json(out/'instances.json', dict(videos=videos, annotations=anns, categories=cats))
 
 # %% ../../nbs/18_data.formats.ipynb #c016
+def _sav_objects(rles, ids, size, where):
+    "Objects of one entry of a masklet"
+    if len(rles)!=len(ids): raise DataError(f"{where}: {len(rles)} masks for {len(ids)} objects")
+    try: return [Obj(to_rle(r, size), i) for i, r in zip(ids, rles) if r]
+    except DataError as e: raise DataError(f"{where}: {e}") from None
+
+def _sav_frames(
+    path,          # JSON
+    film,          # The frames of its video file
+    every, all_frames
+)->dict:           # {frame number: `FrameIn`}
+    "Frames of a video: those with masks, or all"
+    d, name = _need(read_json(path), ('masklet', 'video_height', 'video_width'),
+        path), f"{path.stem.rpartition('_')[0]}.mp4"
+    masklet, size = d['masklet'], (int(d['video_height']), int(d['video_width']))
+    ids = d.get('masklet_id') or list(range(len(masklet[0]) if masklet else 0))
+    if size!=tuple(film.size):
+        raise DataError(f"{path}: says {size[0]}x{size[1]} (height x width), {name} is {film.size[0]}x{film.size[1]}")
+    if (last := (len(masklet)-1)*every) >= len(film):
+        raise DataError(f"{path}: masks up to frame {last}, {name} has {len(film)}: is --every {every} right?")
+    def objs(t): return _sav_objects(masklet[t//every], ids, size, f'{path}: masklet[{t//every}]')
+    annotated = set(range(0, len(masklet)*every, every))
+    return {t: FrameIn(f'{t:05}.jpg', None, size, objs(t) if t in annotated else None)
+            for t in range(len(film)) if all_frames or t in annotated}
+
+def _film_stream(film, kept):
+    "A function that gives the frames of these numbers, one after the other"
+    last = max(kept, default=-1)
+    return lambda: (im for t, im in enumerate(islice(film, last+1)) if t in kept)
+
+# %% ../../nbs/18_data.formats.ipynb #2d00abcf
 def convert_sav(
     src,                      # Folder of sav_000001.mp4 and sav_000001_manual.json, in subfolders or not
     out,                      # Folder for frames/, train.json and val.json
@@ -119,22 +205,29 @@ def convert_sav(
     found, read, streams = sorted(Path(src).rglob(f'*_{kind}.json')), {}, {}
     if not found: raise DataError(f"{src}: no *_{kind}.json in it: is it a folder of SA-V? (--kind manual or auto)")
     for path in tqdm(found, desc='reading', unit='video', disable=not progress):
-        d = _need(read_json(path), ('masklet', 'video_height', 'video_width'), path)
         name = path.stem.removesuffix(f'_{kind}')
         film = open_frames(path.with_name(f'{name}.mp4'))
-        size, ids = (int(d['video_height']), int(d['video_width'])), d.get('masklet_id') or list(range(len(d['masklet'][0]) if d['masklet'] else 0))
-        if size!=tuple(film.size): raise DataError(f"{path}: says {size[0]}x{size[1]} (height x width), {name}.mp4 is {film.size[0]}x{film.size[1]}")
-        if (last := (len(d['masklet'])-1)*every) >= len(film): raise DataError(f"{path}: masks up to frame {last}, {name}.mp4 has {len(film)}: is --every {every} right?")
-        read[name] = [FrameIn(f'{t:05}.jpg', None, size, _sav_objects(d['masklet'][t//every], ids, size, f'{path}: masklet[{t//every}]') if t % every==0 and t//every<len(d['masklet']) else None)
-                      for t in range(len(film)) if all_frames or t % every==0 and t//every<len(d['masklet'])]
-        kept = {int(f.name[:5]) for f in read[name]}
-        streams[name] = lambda film=film, kept=kept: (im for t, im in enumerate(film) if t in kept)
+        frames = _sav_frames(path, film, every, all_frames)
+        read[name], streams[name] = list(frames.values()), _film_stream(film, set(frames))
     return write_dataset(read, out, val, False, overwrite, streams, progress)
 
-def _sav_objects(rles, ids, size, where):
-    if len(rles)!=len(ids): raise DataError(f"{where}: {len(rles)} masks for {len(ids)} objects")
-    try: return [Obj(to_rle(r, size), i) for i, r in zip(ids, rles) if r]
-    except DataError as e: raise DataError(f"{where}: {e}") from None
+# %% ../../nbs/18_data.formats.ipynb #c7de42bd
+def _check_sav(coco, vid, every):
+    "Can a video be written so?"
+    frames = coco.frames[vid]
+    if wrong := [t for t, f in enumerate(frames) if f.annotated!=(t % every==0)]:
+        raise DataError(f"{coco.path}: video {vid!r}: frame {wrong[0]} is "
+            f"{'' if frames[wrong[0]].annotated else 'not '}annotated; SA-V holds masks on every n-th frame, "
+            f"from the first: give --every (here {every})")
+    if any(s%2 for s in coco.size(vid)):
+        raise DataError(f"{coco.path}: video {vid!r} is {coco.size(vid)}: a video file needs even sides")
+
+def _sav_entry(coco, vid, name, every):
+    "The JSON of a video"
+    (h, w), n = coco.size(vid), len(coco.frames[vid])
+    return dict(video_id=name, video_height=h, video_width=w, video_frame_count=n,
+        masklet_id=list(range(len(coco.objs[vid]))),
+        masklet=[[rle_encode(m) for m in coco.masks(vid, t)] for t in range(0, n, every)])
 
 def back_sav(
     json,                   # COCO-video JSON
@@ -147,16 +240,11 @@ def back_sav(
 )->Path:
     "SA-V: video files (pictures lose a little, categories go), and masks on every n-th frame"
     coco, out, names = open_back(json, out, image_root, overwrite)
-    for vid in coco.videos:
-        frames = coco.frames[vid]
-        if wrong := [t for t, f in enumerate(frames) if f.annotated!=(t % every==0)]: raise DataError(f"{coco.path}: video {vid!r}: frame {wrong[0]} is {'' if frames[wrong[0]].annotated else 'not '}annotated; SA-V holds masks on every n-th frame, from the first: give --every (here {every})")
-        if any(s%2 for s in coco.size(vid)): raise DataError(f"{coco.path}: video {vid!r} is {coco.size(vid)}: a video file needs even sides")
+    for vid in coco.videos: _check_sav(coco, vid, every)
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
-        with VideoWriter(out/f'{names[vid]}.mp4', fps, crf=12) as w:
-            for t in range(len(coco.frames[vid])): w.add(coco.image(vid, t))
-        h, w = coco.size(vid)
-        _write_json(out/f'{names[vid]}_manual.json', dict(video_id=names[vid], video_height=h, video_width=w, video_frame_count=len(coco.frames[vid]), masklet_id=list(range(len(coco.objs[vid]))),
-            masklet=[[rle_encode(m) for m in coco.masks(vid, t)] for t in range(0, len(coco.frames[vid]), every)]))
+        with VideoWriter(out/f'{names[vid]}.mp4', fps, crf=12) as film:
+            for t in range(len(coco.frames[vid])): film.add(coco.image(vid, t))
+        _write_json(out/f'{names[vid]}_manual.json', _sav_entry(coco, vid, names[vid], every))
     print("to-sav does not hold pictures as they are: a video file loses a little")
     say_lost(coco, 'to-sav', {'unannotated', 'instances', 'overlap'}, most=0)
     return out
@@ -169,7 +257,8 @@ def to_8bit(
     "Numbers as pictures, one range for all frames; raises `DataError`"
     if a.dtype==np.uint8: return a
     if a.dtype==bool: return a.astype(np.uint8)*255
-    if not np.issubdtype(a.dtype, np.number) or np.iscomplexobj(a): raise DataError(f"pictures of {a.dtype}: numbers are expected")
+    if not np.issubdtype(a.dtype, np.number) or np.iscomplexobj(a):
+        raise DataError(f"pictures of {a.dtype}: numbers are expected")
     if not np.isfinite(a).all(): raise DataError("pictures with NaN or infinite numbers: replace them")
     lo, hi = np.percentile(a, [contrast, 100-contrast])
     return (np.clip((a.astype(np.float64)-lo)/max(hi-lo, 1e-12), 0, 1)*255).round().astype(np.uint8)
@@ -181,17 +270,63 @@ def _labels(a, number=lambda v: v):
 def _stream(video): return lambda: (Image.fromarray(f).convert('RGB') for f in video)
 
 # %% ../../nbs/18_data.formats.ipynb #c024
+class _Npz(NamedTuple):
+    "What a volume's file holds"
+    imgs:np.ndarray    # (T,H,W) or (T,H,W,3)
+    gts:Any            # (T,H,W) labels, or None
+    more:dict          # The other arrays
+
 def _read_npz(path):
-    "imgs, gts (or None), and the other arrays of a file"
+    "The arrays of a file; raises `DataError`"
     try:
         with np.load(path, allow_pickle=False) as f: arrays = {k: f[k] for k in f.files}
     except Exception as e: raise DataError(f"{path}: not an NPZ of plain arrays ({str(e)[:100]})") from None
     if 'imgs' not in arrays: raise DataError(f"{path}: no array 'imgs' in it")
     imgs, gts = arrays.pop('imgs'), arrays.pop('gts', None)
-    if imgs.ndim not in (3, 4) or imgs.ndim==4 and imgs.shape[-1]!=3 or not imgs.size: raise DataError(f"{path}: imgs is {imgs.shape}: (slices, height, width) or (slices, height, width, 3) is expected")
-    if gts is not None and gts.shape!=imgs.shape[:3]: raise DataError(f"{path}: gts is {gts.shape}, imgs {imgs.shape}: a label for every voxel is expected")
-    if gts is not None and not np.issubdtype(gts.dtype, np.integer): raise DataError(f"{path}: gts of {gts.dtype}: labels are whole numbers")
-    return imgs, gts, arrays
+    if imgs.ndim not in (3, 4) or imgs.ndim==4 and imgs.shape[-1]!=3 or not imgs.size:
+        raise DataError(f"{path}: imgs is {imgs.shape}: (slices, height, width) or (slices, height, width, "
+            "3) is expected")
+    if gts is not None and gts.shape!=imgs.shape[:3]:
+        raise DataError(f"{path}: gts is {gts.shape}, imgs {imgs.shape}: a label for every voxel is expected")
+    if gts is not None and not np.issubdtype(gts.dtype, np.integer):
+        raise DataError(f"{path}: gts of {gts.dtype}: labels are whole numbers")
+    return _Npz(imgs, gts, arrays)
+
+# %% ../../nbs/18_data.formats.ipynb #83249c71
+def _npz_entry(name, volume):
+    "What the JSON says of a volume: where the arrays are that frames and masks cannot hold"
+    imgs, gts = volume.imgs, volume.gts
+    kept = sorted(volume.more) + ['imgs']*(imgs.dtype!=np.uint8)
+    file = dict(file=f'npz/{name}.npz') if kept else {}
+    return dict(imgs=str(imgs.dtype), channels=imgs.shape[3] if imgs.ndim==4 else 0,
+        gts=None if gts is None else str(gts.dtype), arrays=kept, **file)
+
+def _keep_arrays(path, out, entry):
+    "Write those arrays"
+    if 'file' not in entry: return
+    volume = _read_npz(path)
+    imgs = dict(imgs=volume.imgs) if 'imgs' in entry['arrays'] else {}
+    with written_whole(out/entry['file']) as p:
+        with open(p, 'wb') as f: np.savez_compressed(f, **volume.more, **imgs)
+
+# %% ../../nbs/18_data.formats.ipynb #ffb37a1b
+def _named(path, f, *a):
+    "f(*a); an error names the file"
+    try: return f(*a)
+    except DataError as e: raise DataError(f"{path}: {e}") from None
+
+def _found(src, *suffixes):
+    "The file, or the files of a folder"
+    src = Path(src)
+    if not src.exists(): raise DataError(f"{src}: no such file or folder")
+    if src.is_file(): return [src]
+    files = [p for p in src.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith('.')]
+    if not files: raise DataError(f"{src}: no {' or '.join(suffixes)} in it")
+    return sorted(files, key=by_number)
+
+def _npz_stream(path, contrast):
+    "A function that gives the pictures of a volume, which is read again then"
+    return lambda: _stream(_named(path, to_8bit, _read_npz(path).imgs, contrast))()
 
 def convert_npz(
     src,                     # NPZ, or a folder of them: a video each
@@ -204,89 +339,79 @@ def convert_npz(
     "Volumes: NPZ with imgs and gts (MedSAM2), a slice a frame"
     files, read, streams, about = _found(src, '.npz'), {}, {}, {}
     for path in tqdm(files, desc='reading', unit='volume', disable=not progress):
-        imgs, gts, more = _read_npz(path)
-        about[path.stem] = dict(npz=_npz_entry(path.stem, imgs, gts, more))
-        read[path.stem] = [FrameIn(f'{t:05}.png', None, imgs.shape[1:3], None if gts is None else _labels(gts[t])) for t in range(len(imgs))]
-        streams[path.stem] = lambda path=path: _stream(_named(path, to_8bit, _read_npz(path)[0], contrast))()
+        volume = _read_npz(path)
+        about[path.stem] = dict(npz=_npz_entry(path.stem, volume))
+        labels = [None]*len(volume.imgs) if volume.gts is None else map(_labels, volume.gts)
+        read[path.stem] = [FrameIn(f'{t:05}.png', None, volume.imgs.shape[1:3], objs) for t, objs in enumerate(labels)]
+        streams[path.stem] = _npz_stream(path, contrast)
     written = write_dataset(read, out, val, False, overwrite, streams, progress, about)
     for path in files: _keep_arrays(path, Path(out), about[path.stem]['npz'])
     return written
 
-def _npz_entry(name, imgs, gts, more):
-    "What the JSON says of a volume: where the arrays are that frames and masks cannot hold"
-    kept = sorted(more) + ['imgs']*(imgs.dtype!=np.uint8)
-    return dict(imgs=str(imgs.dtype), channels=imgs.shape[3] if imgs.ndim==4 else 0, gts=None if gts is None else str(gts.dtype),
-        arrays=kept, **(dict(file=f'npz/{name}.npz') if kept else {}))
-
-def _keep_arrays(path, out, entry):
-    "Write those arrays"
-    if 'file' not in entry: return
-    imgs, _, more = _read_npz(path)
-    with written_whole(out/entry['file']) as p:
-        with open(p, 'wb') as f: np.savez_compressed(f, **more, **(dict(imgs=imgs) if 'imgs' in entry['arrays'] else {}))
-
-def _named(path, f, *a):
-    "f(*a); an error names the file"
-    try: return f(*a)
-    except DataError as e: raise DataError(f"{path}: {e}") from None
-
-def _found(src, *suffixes):
-    "The file, or the files of a folder"
-    src = Path(src)
-    if not src.exists(): raise DataError(f"{src}: no such file or folder")
-    files = [src] if src.is_file() else sorted((p for p in src.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith('.')), key=by_number)
-    if not files: raise DataError(f"{src}: no {' or '.join(suffixes)} in it")
-    return files
-
 # %% ../../nbs/18_data.formats.ipynb #npzback
-def _label_volume(coco, vid, dtype):
-    "(T,H,W) of labels; raises `DataError` where they cannot say it"
-    if lost := [t for t, f in enumerate(coco.frames[vid]) if not f.annotated]: raise DataError(f"{coco.path}: video {vid!r}: frame {lost[0]} is not annotated; label images cannot say so: leave such frames out first")
+def _check_labels(coco, vid):
+    "Can label images say what is known of a video?"
+    if lost := [t for t, f in enumerate(coco.frames[vid]) if not f.annotated]:
+        raise DataError(f"{coco.path}: video {vid!r}: frame {lost[0]} is not annotated; label images cannot say so: "
+            "leave such frames out first")
     if len(lost := (coco.state(vid)==UNLABELLED).nonzero()):
         t, n = lost[0].tolist()
-        raise DataError(f"{coco.path}: video {vid!r}: nobody looked at object {coco.objs[vid][n][0]!r} on frame {t} (annotated_tracks); "
-            "label images cannot say so: to-png can")
+        raise DataError(f"{coco.path}: video {vid!r}: nobody looked at object {coco.objs[vid][n][0]!r} on frame {t} "
+            "(annotated_tracks); label images cannot say so: to-png can")
+
+def _label_ids(coco, vid, dtype):
+    "A number for each object: its own, or where one has none, its place"
     ids = [o if isinstance(o, int) and o>0 else None for o, _ in coco.objs[vid]]
     if None in ids: ids = list(range(1, len(ids)+1))
-    if ids and max(ids) > np.iinfo(dtype).max: raise DataError(f"{coco.path}: video {vid!r}: object {max(ids)} does not fit into {dtype.__name__}")
-    out = np.zeros((len(coco.frames[vid]), *coco.size(vid)), dtype)
-    for t in range(len(out)):
-        masks = coco.masks(vid, t).numpy()
-        for n in np.argsort([-m.sum() for m in masks]): out[t][masks[n]] = ids[n]
-    return out
+    if ids and max(ids) > np.iinfo(dtype).max:
+        raise DataError(f"{coco.path}: video {vid!r}: object {max(ids)} does not fit into {dtype.__name__}")
+    return np.array(ids, dtype)
 
+def _label_volume(coco, vid, dtype):
+    "(T,H,W) of labels, nothing where something is ignored; raises `DataError` where they cannot say it"
+    _check_labels(coco, vid)
+    ids = _label_ids(coco, vid, dtype)
+    ts = range(len(coco.frames[vid]))
+    return np.stack([_painted(coco, vid, t, ids, ignored=0) for t in ts])
+
+# %% ../../nbs/18_data.formats.ipynb #242e3d02
 def _grey_or_colour(coco, vid, channels=None):
     "Pictures of a video: (T,H,W) if all are grey, else (T,H,W,3); `channels` says which it has to be"
     a = np.stack([np.asarray(coco.image(vid, t)) for t in range(len(coco.frames[vid]))])
     grey = (a==a[..., :1]).all() if channels is None else channels==0
     return a[..., 0] if grey else a
 
-def _kept_arrays(coco, vid, entry):
+def _kept_arrays(coco, vid):
     "The arrays that a volume brought; raises `DataError` where they are gone"
+    entry = about_video(coco, vid).get('npz') or {}
     if not entry.get('file'): return {}
     path = inside(coco.image_root, entry['file'])
     try:
         with np.load(path, allow_pickle=False) as f: return {k: f[k] for k in f.files}
     except Exception as e:
-        raise DataError(f"{path}: {str(e)[:100]}: what came with the volume {vid!r} ({', '.join(entry.get('arrays', ()))}) is not there: "
+        raise DataError(f"{path}: {str(e)[:100]}: what came with the volume {vid!r} "
+            f"({', '.join(entry.get('arrays', ()))}) is not there: "
             f"copy npz/ too, or take 'npz' out of its entry among videos in {coco.path}") from None
 
-def _label_type(coco, vid, entry):
+def _label_type(coco, vid):
     "The numbers that the labels had, if the ids of today fit; else uint16"
+    entry = about_video(coco, vid).get('npz') or {}
     most = max((o for o, _ in coco.objs[vid] if type(o) is int), default=0)
     try: kind = np.dtype(entry.get('gts') or 'uint16')
     except TypeError: kind = np.dtype('uint16')
     return kind.type if kind.kind in 'iu' and np.iinfo(kind).max >= most else np.uint16
 
+# %% ../../nbs/18_data.formats.ipynb #0e9a871f
 def _volume(coco, vid):
     "All arrays of a volume"
     entry, frames = about_video(coco, vid).get('npz') or {}, coco.frames[vid]
-    arrays = _kept_arrays(coco, vid, entry)
+    arrays = _kept_arrays(coco, vid)
     imgs = arrays.pop('imgs', None)
     if imgs is not None and imgs.shape[:3]!=(len(frames), *coco.size(vid)):
-        print(f"{vid}: frames were left out since: imgs are those of 8 bits"); imgs = None
+        print(f"{vid}: frames were left out since: imgs are those of 8 bits")
+        imgs = None
     arrays['imgs'] = _grey_or_colour(coco, vid, entry.get('channels')) if imgs is None else imgs
-    if any(f.annotated for f in frames): arrays['gts'] = _label_volume(coco, vid, _label_type(coco, vid, entry))
+    if any(f.annotated for f in frames): arrays['gts'] = _label_volume(coco, vid, _label_type(coco, vid))
     return arrays
 
 def back_npz(
@@ -298,7 +423,7 @@ def back_npz(
 )->Path:
     "NPZ with imgs and gts (MedSAM2), and all that an NPZ brought; where objects overlap, the smaller is on top"
     coco, out, names = open_back(json, out, image_root, overwrite)
-    for vid in coco.videos: _kept_arrays(coco, vid, about_video(coco, vid).get('npz') or {})       # are they all there?
+    for vid in coco.videos: _kept_arrays(coco, vid)       # are they all there?
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
         arrays = _volume(coco, vid)
         with written_whole(out/f'{names[vid]}.npz') as p: np.savez_compressed(p, **arrays)
@@ -314,16 +439,62 @@ def _pages(path):
     except Exception as e: raise DataError(f"{path}: not a readable TIFF ({str(e)[:100]})") from None
 
 def _same_size(a, b, where, what):
-    if a.shape[:2]!=b.shape[:2]: raise DataError(f"{where}: {a.shape[0]}x{a.shape[1]} (height x width), {what} is {b.shape[0]}x{b.shape[1]}")
+    "Raise `DataError` where two pictures differ in size"
+    if a.shape[:2]!=b.shape[:2]:
+        raise DataError(f"{where}: {a.shape[0]}x{a.shape[1]} (height x width), {what} is {b.shape[0]}x{b.shape[1]}")
 
-def _by_digits(folder, *suffixes):
-    "{number in the name: path}"
-    return {int(re.findall('[0-9]+', p.stem)[-1]): p for p in (_found(folder, *suffixes) if folder.is_dir() else []) if re.search('[0-9]', p.stem)}
+def _tiffs(folder):
+    "{number in the name: path} of the TIFFs in a folder; empty where there is no such folder"
+    found = _found(folder, '.tif', '.tiff') if folder.is_dir() else []
+    return {int(re.findall('[0-9]+', p.stem)[-1]): p for p in found if re.search('[0-9]', p.stem)}
+
+# %% ../../nbs/18_data.formats.ipynb #522bb295
+def _numbered_outlines(
+    outlines,       # (H,W) labels, numbered for themselves
+    tracks,         # (H,W) labels of the tracks
+    path, tra       # Their files
+)->dict:            # {track: mask (H,W) bool}
+    "Outlines by the track that each covers most"
+    out = {}
+    for v in np.unique(outlines[outlines>0]):
+        ids, n = np.unique(tracks[(outlines==v)&(tracks>0)], return_counts=True)
+        if not len(ids): raise DataError(f"{path}: cell {v} covers no track of {tra}: which is it?")
+        out.setdefault(int(ids[n.argmax()]), np.zeros(outlines.shape, bool))[outlines==v] = True
+    return out
+
+def _cells(path, tra, kind, img):
+    "Objects of a label image, or None where there is none; and the tracks without an outline"
+    if path is None: return None, ()
+    a = _pages(path)[0]
+    _same_size(a, _pages(img)[0], path, img)
+    if kind=='TRA': return _labels(a), ()
+    if tra is None: raise DataError(f"{path}: no TRA image of this frame to take the numbers of the cells from")
+    tracks = _pages(tra)[0]
+    _same_size(a, tracks, path, tra)
+    outlines = _numbered_outlines(a, tracks, path, tra)
+    missing = [i for i in np.unique(tracks[tracks>0]).tolist() if i not in outlines]
+    return [Obj(rle_encode(m), i) for i, m in outlines.items()], tuple(missing)
+
+# %% ../../nbs/18_data.formats.ipynb #478bdbd0
+def _ctc_video(src, film, masks):
+    "Pictures of a film, {number: path}; and its frames"
+    imgs, tra = _tiffs(film), _tiffs(src/f'{film.name}_GT/TRA')
+    folder = dict(TRA='GT/TRA', SEG='GT/SEG', ST='ST/SEG')[masks]
+    labels = _tiffs(src/f'{film.name}_{folder}')
+    if not labels: raise DataError(f"{src}: no label images of {masks} for {film.name}")
+    if lost := sorted(set(labels)-set(imgs)): raise DataError(f"{labels[lost[0]]}: no frame {lost[0]} in {film}")
+    imgs = dict(sorted(imgs.items()))
+    def cells(t): return _cells(labels.get(t), tra.get(t), masks, imgs[t])
+    return imgs, [FrameIn(f'{t:05}.png', None, _pages(p)[0].shape[:2], *cells(t)) for t, p in imgs.items()]
+
+def _tiff_stream(paths, contrast):
+    "A function that gives the pictures of a film, a file a frame, which are read then"
+    return lambda: _stream(to_8bit(np.stack([_pages(p)[0] for p in paths]), contrast))()
 
 def convert_ctc(
     src,                     # Folder with 01/t000.tif and 01_GT/TRA/man_track000.tif
     out,                     # Folder for frames/, train.json and val.json
-    masks:str='TRA',         # TRA (every frame), SEG (exact outlines on some frames), or ST (the silver truth in 01_ST/SEG)
+    masks:str='TRA',         # TRA (every frame), SEG (exact outlines on some frames), or ST (silver truth, 01_ST/SEG)
     contrast:float=.1,       # Percent cut off at either end, where pictures are not 8 bits
     val:list=(),             # Videos for val.json
     overwrite:bool=False,    # Write over what is there
@@ -333,31 +504,14 @@ def convert_ctc(
     if masks not in ('TRA', 'SEG', 'ST'): raise DataError(f"--masks {masks}: choose from TRA, SEG, ST")
     src, read, streams = Path(src), {}, {}
     films = [d for d in sorted(src.iterdir()) if d.is_dir() and re.fullmatch('[0-9]+', d.name)] if src.is_dir() else []
-    if not films: raise DataError(f"{src}: no folder 01 in it: the layout is 01/t000.tif and 01_GT/TRA/man_track000.tif")
+    if not films:
+        raise DataError(f"{src}: no folder 01 in it: the layout is 01/t000.tif and 01_GT/TRA/man_track000.tif")
     for film in tqdm(films, desc='reading', unit='video', disable=not progress):
-        imgs, tra = _by_digits(film, '.tif', '.tiff'), _by_digits(src/f'{film.name}_GT/TRA', '.tif', '.tiff')
-        labels = {'TRA': tra, 'SEG': _by_digits(src/f'{film.name}_GT/SEG', '.tif', '.tiff'), 'ST': _by_digits(src/f'{film.name}_ST/SEG', '.tif', '.tiff')}[masks]
-        if not labels: raise DataError(f"{src}: no label images of {masks} for {film.name}")
-        if lost := sorted(set(labels)-set(imgs)): raise DataError(f"{labels[lost[0]]}: no frame {lost[0]} in {film}")
-        read[film.name] = [FrameIn(f'{t:05}.png', None, _pages(p)[0].shape[:2], *_cells(labels.get(t), tra.get(t), masks, p)) for t, p in sorted(imgs.items())]
-        streams[film.name] = lambda imgs=imgs: _stream(to_8bit(np.stack([_pages(p)[0] for _, p in sorted(imgs.items())]), contrast))()
+        imgs, read[film.name] = _ctc_video(src, film, masks)
+        streams[film.name] = _tiff_stream(list(imgs.values()), contrast)
     return write_dataset(read, out, val, False, overwrite, streams, progress)
 
-def _cells(path, tra, kind, img):
-    "Objects of a label image, outlines with the number of the track they cover most; and the tracks without an outline"
-    if path is None: return None, ()
-    a = _pages(path)[0]
-    _same_size(a, _pages(img)[0], path, img)
-    if kind=='TRA': return _labels(a), ()
-    if tra is None: raise DataError(f"{path}: no TRA image of this frame to take the numbers of the cells from")
-    tracks, out = _pages(tra)[0], {}
-    _same_size(a, tracks, path, tra)
-    for v in np.unique(a[a>0]):
-        ids, n = np.unique(tracks[(a==v)&(tracks>0)], return_counts=True)
-        if not len(ids): raise DataError(f"{path}: cell {v} covers no track of {tra}: which is it?")
-        out.setdefault(int(ids[n.argmax()]), np.zeros(a.shape, bool))[a==v] = True
-    return [Obj(rle_encode(m), i) for i, m in out.items()], tuple(i for i in np.unique(tracks[tracks>0]).tolist() if i not in out)
-
+# %% ../../nbs/18_data.formats.ipynb #e62812b0
 def convert_tiff(
     src,                     # TIFF stack of pictures, a page a frame
     labels,                  # TIFF stack of labels, as many pages
@@ -368,9 +522,17 @@ def convert_tiff(
 )->tuple:                    # Path of train.json, None
     "A TIFF stack of pictures and one of labels; no label is absent"
     imgs, gts = _pages(src), _pages(labels)
-    if gts.shape!=imgs.shape[:3]: raise DataError(f"{labels}: {gts.shape[0]} pages of {gts.shape[1]}x{gts.shape[2]}, {src} has {imgs.shape[0]} of {imgs.shape[1]}x{imgs.shape[2]}")
+    if gts.shape!=imgs.shape[:3]:
+        raise DataError(f"{labels}: {gts.shape[0]} pages of {gts.shape[1]}x{gts.shape[2]}, "
+            f"{src} has {imgs.shape[0]} of {imgs.shape[1]}x{imgs.shape[2]}")
     name = Path(src).stem
-    return write_dataset({name: [FrameIn(f'{t:05}.png', None, g.shape, _labels(g)) for t, g in enumerate(gts)]}, out, (), False, overwrite, {name: _stream(_named(src, to_8bit, imgs, contrast))}, progress)
+    frames = [FrameIn(f'{t:05}.png', None, g.shape, _labels(g)) for t, g in enumerate(gts)]
+    pictures = _stream(_named(src, to_8bit, imgs, contrast))
+    return write_dataset({name: frames}, out, (), False, overwrite, {name: pictures}, progress)
+
+# %% ../../nbs/18_data.formats.ipynb #af97bfa4
+def _save_stack(pages, path):
+    with written_whole(path) as p: pages[0].save(p, save_all=True, append_images=pages[1:])
 
 def back_tiff(
     json,                   # COCO-video JSON
@@ -382,11 +544,22 @@ def back_tiff(
     "A TIFF stack of pictures and one of labels a video; where objects overlap, the smaller is on top"
     coco, out, names = open_back(json, out, image_root, overwrite)
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
-        labels = [Image.fromarray(a) for a in _label_volume(coco, vid, np.uint16)]
-        for name, pages in ((f'{names[vid]}_labels', labels), (names[vid], [Image.fromarray(a) for a in _grey_or_colour(coco, vid)])):
-            with written_whole(out/f'{name}.tif') as p: pages[0].save(p, save_all=True, append_images=pages[1:])
+        labels, pictures = _label_volume(coco, vid, np.uint16), _grey_or_colour(coco, vid)
+        _save_stack([Image.fromarray(a) for a in labels], out/f'{names[vid]}_labels.tif')
+        _save_stack([Image.fromarray(a) for a in pictures], out/f'{names[vid]}.tif')
     say_lost(coco, 'to-tiff', {'instances'}, most=2**16-1)
     return out
+
+# %% ../../nbs/18_data.formats.ipynb #5a14d0ff
+def _ctc_back(coco, vid, number, out):
+    "Write the frames, the labels and the table of tracks of one video"
+    labels, at = _label_volume(coco, vid, np.uint16), out/f'{number}_GT/TRA'
+    for t, a in enumerate(labels):
+        with written_whole(out/f'{number}/t{t:03}.tif') as p: coco.image(vid, t).convert('L').save(p)
+        with written_whole(at/f'man_track{t:03}.tif') as p: Image.fromarray(a).save(p)
+    seen = {int(i): np.flatnonzero((labels==i).any((1, 2))) for i in np.unique(labels[labels>0])}
+    with written_whole(at/'man_track.txt') as p:
+        p.write_text(''.join(f'{i} {ts[0]} {ts[-1]} 0\n' for i, ts in seen.items()))
 
 def back_ctc(
     json,                   # COCO-video JSON
@@ -397,17 +570,13 @@ def back_ctc(
 )->Path:
     "Cell Tracking Challenge: frames and labels as TIFF, man_track.txt (no divisions)"
     coco, out, _ = open_back(json, out, image_root, overwrite)
+    numbers = {v: f'{n+1:02}' for n, v in enumerate(coco.videos)}
     colour = [v for v in coco.videos if _grey_or_colour(coco, v).ndim==4]
     if colour: print(f"to-ctc does not hold colours of pictures: {_some(colour)} become grey")
-    print(f"to-ctc does not hold names of videos: {_some(f'{v} is {n+1:02}' for n, v in enumerate(coco.videos))}")
+    print(f"to-ctc does not hold names of videos: {_some(f'{v} is {number}' for v, number in numbers.items())}")
     say_lost(coco, 'to-ctc', {'instances'}, most=2**16-1)
-    for n, vid in enumerate(tqdm(coco.videos, desc='writing', unit='video', disable=not progress)):
-        a, at = _label_volume(coco, vid, np.uint16), out/f'{n+1:02}_GT/TRA'
-        for t, labels in enumerate(a):
-            for p, im in ((out/f'{n+1:02}/t{t:03}.tif', coco.image(vid, t).convert('L')), (at/f'man_track{t:03}.tif', Image.fromarray(labels))):
-                with written_whole(p) as q: im.save(q)
-        seen = {int(i): np.flatnonzero((a==i).any((1, 2))) for i in np.unique(a[a>0])}
-        with written_whole(at/'man_track.txt') as p: p.write_text(''.join(f'{i} {ts[0]} {ts[-1]} 0\n' for i, ts in seen.items()))
+    for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
+        _ctc_back(coco, vid, numbers[vid], out)
     return out
 
 # %% ../../nbs/18_data.formats.ipynb #linkex
@@ -424,36 +593,87 @@ class Link(NamedTuple):
         "What makes one doubt it; empty: nothing"
         reasons = [f'IoU {self.iou:.2f}'] if self.iou < .3 else []
         if self.rival > self.iou/2: reasons.append(f'IoU {self.iou:.2f}, {self.rival:.2f} with another mask')
-        if self.gap: reasons.append(f'missed on {self.gap} frame{"s"*(self.gap>1)} before')
+        if self.gap: reasons.append(f'missed on {counted(self.gap, "frame")} before')
         return ', '.join(reasons)
 
+# %% ../../nbs/18_data.formats.ipynb #6305ddad
+class _LastSeen(NamedTuple):
+    "An object as it was last seen"
+    t:int
+    cat:str
+    rle:dict
+
+def _overlaps(
+    objs:list,    # Of `_LastSeen`
+    masks:list    # Of (category, RLE)
+)->np.ndarray:    # (objects, masks)
+    "IoU of each object with each mask, -1 where their categories differ"
+    iou = np.zeros((len(objs), len(masks)))
+    if iou.size: iou[:] = rle_api.iou([o.rle for o in objs], [rle for _, rle in masks], [0]*len(masks))
+    for a, o in enumerate(objs):
+        for b, (cat, _) in enumerate(masks):
+            if cat!=o.cat: iou[a, b] = -1
+    return iou
+
+def _best_pairs(iou, least):
+    "(row, column) of the largest overlaps, the best first, each row and each column once"
+    free = iou.copy()
+    while free.size and free.max() >= max(least, 0):
+        a, b = map(int, np.unravel_index(free.argmax(), free.shape))
+        yield a, b
+        free[a], free[:, b] = -1, -1
+
+# %% ../../nbs/18_data.formats.ipynb #1e0da868
 def link_masks(
     frames:list,        # A list a frame of (category, RLE)
     min_iou:float=.1,   # Least overlap of a link
     max_gap:int=5       # Frames that an object may be missed on
 )->tuple:               # Number of the object of each mask, from 0, a list a frame; and the links
     "Objects over time, by category and overlap, the best pairs first"
-    tracks, numbers, links = [], [], []          # tracks: (last frame, category, RLE) of each object
+    objs, numbers, links = [], [], []
     for t, masks in enumerate(frames):
-        open_ = [k for k, (last, _, _) in enumerate(tracks) if t-last-1 <= max_gap]
-        iou = np.zeros((len(open_), len(masks)))
-        if iou.size: iou[:] = rle_api.iou([tracks[k][2] for k in open_], [r for _, r in masks], [0]*len(masks))
-        for a, k in enumerate(open_):
-            for b, (cat, _) in enumerate(masks): iou[a, b] *= cat==tracks[k][1]
-        free, numbers_here = iou.copy(), [None]*len(masks)
-        while free.size and free.max() >= min_iou:
-            a, b = np.unravel_index(free.argmax(), free.shape)
-            others = np.append(np.delete(iou[a], b), np.delete(iou[:, b], a))
-            numbers_here[b] = k = open_[a]
-            links.append(Link(k, t, int(b), float(iou[a, b]), float(others.max(initial=0)), t-tracks[k][0]-1))
-            free[a], free[:, b] = 0, 0
-        for b, (cat, r) in enumerate(masks):
-            if numbers_here[b] is None: numbers_here[b] = len(tracks); tracks.append(None)
-            tracks[numbers_here[b]] = t, cat, r
-        numbers.append(numbers_here)
+        near = [k for k, o in enumerate(objs) if t-o.t-1 <= max_gap]
+        iou, here = _overlaps([objs[k] for k in near], masks), [None]*len(masks)
+        for a, b in _best_pairs(iou, min_iou):
+            k, others = near[a], np.append(np.delete(iou[a], b), np.delete(iou[:, b], a))
+            here[b] = k
+            links.append(Link(k, t, b, float(iou[a, b]), float(others.max(initial=0)), t-objs[k].t-1))
+        for b, (cat, rle) in enumerate(masks):
+            if here[b] is None:                     # an object that was not seen before
+                here[b] = len(objs)
+                objs.append(None)
+            objs[here[b]] = _LastSeen(t, cat, rle)
+        numbers.append(here)
     return numbers, links
 
 # %% ../../nbs/18_data.formats.ipynb #c034
+def _options(**kw):
+    "Words of a command for the options that were given"
+    words = []
+    for name, v in kw.items():
+        if v is True: words.append(f"--{name.replace('_', '-')}")
+        elif v not in (None, False, '', (), []):
+            words += [f"--{name.replace('_', '-')}", ','.join(v) if isinstance(v, (list, tuple)) else str(v)]
+    return words
+
+def _export_file(
+    src,       # JSON, or folder of an export
+    out,       # Where the conversion is to go
+    **options  # That were given with it
+)->Path:
+    "The JSON of an export: the file itself, or the only one of a folder"
+    src = Path(src)
+    if not src.is_dir(): return src
+    found = [p for folder in (src, src/'annotations') if folder.is_dir() for p in sorted(folder.glob('*.json'))]
+    if not found: raise DataError(f"{src}: no JSON in it, nor in {src/'annotations'}: name the file")
+    if len(found) == 1: return found[0]
+    def command(p):
+        to = Path(out)/p.stem.removeprefix('instances_')
+        return shlex.join(['sam2_video_convert', 'coco', str(p), str(to), *_options(**options)])
+    raise DataError(f"{src}: {len(found)} JSONs, {_some(p.name for p in found)}: convert each by itself: "
+        + '; '.join(map(command, found)))
+
+# %% ../../nbs/18_data.formats.ipynb #af98aad9
 class _Export(NamedTuple):
     "What an annotation tool exported"
     file:Path       # The JSON
@@ -461,31 +681,46 @@ class _Export(NamedTuple):
     cats:dict       # {id as text: name}
     anns:dict       # {image id as text: [(index, annotation)]}
 
-def _export_file(src):
-    "The JSON of an export: the file itself, or the only one of a folder"
-    src = Path(src)
-    if not src.is_dir(): return src
-    found = [p for folder in (src, src/'annotations') if folder.is_dir() for p in sorted(folder.glob('*.json'))]
-    if not found: raise DataError(f"{src}: no JSON in it, nor in {src/'annotations'}: name the file")
-    if len(found) > 1: raise DataError(f"{src}: {len(found)} JSONs, {', '.join(p.name for p in found[:4])}: name one of them")
-    return found[0]
+def _images_by_name(d, src):
+    "{file name: entry}; slashes as everywhere, also where Windows wrote the names"
+    images = {}
+    for i, o in enumerate(d['images']):
+        name = str(_need(o, ('id', 'file_name'), f'{src}: images[{i}]')['file_name']).replace('\\', '/')
+        if name in images:
+            raise DataError(f"{src}: images[{i}].file_name: {name!r} is there twice: take one entry away")
+        images[name] = o
+    return images
 
 def _read_export(src):
     "An export whose entries fit together; raises `DataError`"
     d = _need(read_json(src), ('images', 'annotations', 'categories'), src)
-    images, cats, anns = {}, {}, defaultdict(list)
-    for i, o in enumerate(d['images']):
-        name = str(_need(o, ('id', 'file_name'), f'{src}: images[{i}]')['file_name']).replace('\\', '/')      # as Windows spells it
-        if name in images: raise DataError(f"{src}: images[{i}].file_name: {name!r} is there twice: take one entry away")
-        images[name] = o
-    for i, c in enumerate(d['categories']): cats[str(_need(c, ('id', 'name'), f'{src}: categories[{i}]')['id'])] = str(c['name'])
+    images, cats, anns = _images_by_name(d, src), _category_names(d, src), defaultdict(list)
     for i, a in enumerate(d['annotations']):
         _need(a, ('image_id', 'category_id', 'segmentation'), f'{src}: annotations[{i}]')
-        if str(a['category_id']) not in cats: raise DataError(f"{src}: annotations[{i}]: category_id {a['category_id']!r} is none of the categories")
+        if str(a['category_id']) not in cats:
+            raise DataError(f"{src}: annotations[{i}]: category_id {a['category_id']!r} is none of the categories")
         anns[str(a['image_id'])].append((i, a))
     if lost := set(anns) - {str(o['id']) for o in images.values()}:
         raise DataError(f"{src}: annotations[{anns[min(lost)][0][0]}]: there is no image {min(lost)}")
     return _Export(src, images, cats, anns)
+
+# %% ../../nbs/18_data.formats.ipynb #b6d304b6
+def _picture_path(
+    root:Path,   # Folder that file names start from
+    name:str     # As the export spells it, with slashes
+):               # Path, or None where a name that leads out has no such picture
+    "Where a picture lies; a name that begins with ../ is read by its end"
+    if not name.startswith('../'): return root/name
+    parts = [p for p in name.split('/') if p not in ('..', '.', '')]
+    ends = (root.joinpath(*parts[k:]) for k in range(len(parts)))
+    return next((p for p in ends if p.is_file()), None)
+
+def _picture_within(root, name):
+    "The same; raises `DataError` where it leads out of the folder"
+    if not name.startswith('../'): return inside(root, name)
+    if path := _picture_path(root, name): return inside(root, path.relative_to(root))
+    raise DataError(f"{name}: leads out of {root}, and no end of it, such as {name.rpartition('/')[2]!r}, is a picture "
+        "there: copy the picture into that folder, or name the folder that has it with --image-root")
 
 def _picture_root(file, names, image_root):
     "The folder that file names start from; raises `DataError` where none of the usual ones has a picture"
@@ -493,10 +728,11 @@ def _picture_root(file, names, image_root):
     part = file.stem.removeprefix('instances_')                       # CVAT's name of a subset, COCO's of a split
     tops = [file.parent] + [file.parent.parent]*(file.parent.name=='annotations')
     roots = [top/below for top in tops for below in ('.', 'images', f'images/{part}', part)]
-    root = max(roots, key=lambda r: sum((r/n).is_file() for n in names))
-    if not any((root/n).is_file() for n in names):
-        raise DataError(f"{file}: {next(iter(names))!r} is in none of {', '.join(map(str, roots))}: say where the pictures are with --image-root")
-    return root
+    def pictures(root): return sum(p is not None and p.is_file() for n in names if [p := _picture_path(root, n)])
+    root = max(roots, key=pictures)
+    if pictures(root): return root
+    raise DataError(f"{file}: {next(iter(names))!r} is in none of {', '.join(map(str, roots))}: "
+        "say where the pictures are with --image-root")
 
 # %% ../../nbs/18_data.formats.ipynb #crowdex
 def _track_of(a):
@@ -517,19 +753,24 @@ def _ignored(
     crowds = [(i, _track_of(a)) for i, a in anns if a.get('iscrowd')]
     bare = [i for i, track in crowds if track is None]
     if bare and not crowd:
-        raise DataError(f"{file}: {len(bare)} of {len(anns)} annotations have iscrowd and no track_id, the first is annotations[{bare[0]}]: "
-            "choose --crowd object (CVAT writes it for brushed masks), or --crowd ignore or tracked (regions where nothing is learnt)")
+        raise DataError(f"{file}: {len(bare)} of {len(anns)} annotations have iscrowd and no track_id, "
+            f"the first is annotations[{bare[0]}]: choose --crowd object (CVAT writes it for brushed masks), "
+            "or --crowd ignore or tracked (regions where nothing is learnt)")
     out = {'object': set(), 'ignore': {i for i, _ in crowds}}.get(crowd, set(bare))
-    if crowds: print(f"iscrowd: {len(crowds)-len(out)} annotations are objects, {len(out)} are ignore regions (--crowd)")
+    if crowds:
+        print(f"iscrowd: {len(crowds)-len(out)} annotations are objects, {len(out)} are ignore regions (--crowd)")
     return out
 
+# %% ../../nbs/18_data.formats.ipynb #73144f5a
 def _need_tracks(anns, tracks, file):
     "Annotations without a track id, as a set of indices; raises `DataError` where it has to be chosen what they are"
     bare = [(i, a) for i, a in anns if _track_of(a) is None]
     if bare and not tracks:
         here = Counter((str(a['image_id']), str(a['category_id'])) for _, a in bare).most_common(1)[0][1]
-        raise DataError(f"{file}: {len(bare)} of {len(anns)} annotations have no track_id, the first is annotations[{bare[0][0]}] (up to {here} of a category in a "
-            "picture): which are one object? Choose --tracks iou (linked over time), category (all of a category are one), or single (each is one, of its own frame)")
+        raise DataError(f"{file}: {len(bare)} of {len(anns)} annotations have no track_id, "
+            f"the first is annotations[{bare[0][0]}] (up to {here} of a category in a picture): which are one object? "
+            "Choose --tracks iou (linked over time), category (all of a category are one), "
+            "or single (each is one, of its own frame)")
     if tracks and not bare: print(f"--tracks {tracks}: nothing to do, all {len(anns)} annotations have a track_id")
     return {i for i, _ in bare}
 
@@ -541,17 +782,36 @@ class _Mask(NamedTuple):
     cat:str
     rle:dict
 
-def _masks(anns, size, export, ignored):
-    "Masks of a picture, and what is to be ignored there"
-    objects, regions = [], []
-    for i, a in anns:
-        where = f'{export.file}: annotations[{i}]'
-        if a['segmentation'] in ([], None): raise DataError(f"{where}: an empty segmentation: a box alone is no mask; export masks or polygons")
-        try: rle = to_rle(a['segmentation'], size)
-        except DataError as e: raise DataError(f"{where}: segmentation: {e}") from None
-        (regions if i in ignored else objects).append(_Mask(i, _track_of(a), export.cats[str(a['category_id'])], rle))
-    return objects, regions
+class _Picture(NamedTuple):
+    "A picture of an export with its masks"
+    frame:FrameIn    # Without objects yet
+    masks:list       # Of `_Mask`
+    ignored:list     # Of `_Mask`: regions where nothing is learnt
+    looked:bool      # Was anything looked at?
 
+def _mask(export, i, a, size):
+    "The mask of an annotation"
+    where = f'{export.file}: annotations[{i}]'
+    if a['segmentation'] in ([], None):
+        raise DataError(f"{where}: an empty segmentation: a box alone is no mask; export masks or polygons")
+    try: rle = to_rle(a['segmentation'], size)
+    except DataError as e: raise DataError(f"{where}: segmentation: {e}") from None
+    return _Mask(i, _track_of(a), export.cats[str(a['category_id'])], rle)
+
+def _read_picture(
+    export:_Export,
+    name:str, path:Path,   # Of the picture: as the export spells it, and where it is
+    frame:str,             # Number of its frame, as its name spells it
+    ignored:set,           # Indices of annotations that are ignore regions
+    empty:bool             # A picture without annotations was looked at
+)->_Picture:
+    "A picture with its masks; raises `DataError`"
+    size, anns = size_of_picture(path), export.anns.get(str(export.images[name]['id'])) or []
+    masks = [_mask(export, i, a, size) for i, a in anns]
+    return _Picture(FrameIn(f'{frame}{path.suffix.lower()}', path, size, None),
+        [m for m in masks if m.index not in ignored], [m for m in masks if m.index in ignored], bool(anns or empty))
+
+# %% ../../nbs/18_data.formats.ipynb #cad95548
 def _named_masks(
     frames:list,   # A list of `_Mask` a frame, of one video
     tracks:str,    # iou, category or single
@@ -573,19 +833,62 @@ def _whole(masks):
     "Objects of a picture; several parts of one object are put together"
     parts = defaultdict(list)
     for m in masks: parts[m.id, m.cat].append(m.rle)
-    return [Obj(rles[0] if len(rles)==1 else _merge(rles), o, c) for (o, c), rles in parts.items()]
-
-def _merge(rles):
-    r = rle_api.merge(rles)
-    return dict(r, counts=r['counts'].decode() if isinstance(r['counts'], bytes) else r['counts'])
+    return [Obj(rles[0] if len(rles)==1 else _plain_rle(rle_api.merge(rles)), o, c) for (o, c), rles in parts.items()]
 
 # %% ../../nbs/18_data.formats.ipynb #cocoex
+class _Linked(NamedTuple):
+    "A link, and where it is"
+    video:str
+    frame:str     # Name of its file
+    mask:_Mask    # The later one
+    link:Link
+
+def _video_of_export(v, pictures, tracks, bare, min_iou, max_gap):
+    "Frames of a video with their objects, and its links"
+    looked = [k for k, p in enumerate(pictures) if p.looked]
+    named, links = _named_masks([pictures[k].masks for k in looked], tracks, min_iou, max_gap)
+    lone = {m.id for f in named for m in f if m.index in bare} if tracks=='single' else set()
+    frames = [p.frame for p in pictures]
+    for k, masks in zip(looked, named):
+        regions = [Obj(m.rle, None, m.cat) for m in pictures[k].ignored]
+        elsewhere = frozenset(lone - {m.id for m in masks})          # each of its own frame alone
+        frames[k] = frames[k]._replace(objs=_whole(masks)+regions, unlabelled=elsewhere)
+    return frames, [_Linked(v, frames[looked[l.t]].name, m, l) for m, l in links]
+
+def _say_tracks(read, links, bare, tracks):
+    "Say what became of annotations without a track id"
+    if not bare: return
+    n = sum(len({o.id for f in frames for o in f.objs or () if o.id is not None}) for frames in read.values())
+    print(f"--tracks {tracks}: {counted(len(bare), 'annotation')} without a track_id, "
+        f"{counted(n, 'object')} in {counted(len(read), 'video')}")
+    if tracks!='iou': return
+    weak = [l for l in links if l.link.why_weak()]
+    print(f"{counted(len(links), 'link')}, {len(weak)} of them weak" + (': look at' if weak else ''))
+    for v, name, m, l in weak[:20]: print(f"  {v}, {name}: annotations[{m.index}] as {m.cat} {l.track}: {l.why_weak()}")
+    if len(weak) > 20: print(f"  and {len(weak)-20} more")
+
+# %% ../../nbs/18_data.formats.ipynb #eb180809
+def _picture_names(export, pattern, stills):
+    "{(video, frame): file name}, and a line that says how the names were read"
+    named, tool = _named(export.file, videos_of, export.images, pattern, stills)
+    print(f"{export.file.name}: {counted(len(named), 'picture')}, {counted(len({v for v, _ in named}), 'video')}; "
+        f"names as of {tool}")
+    return named
+
+def _export_videos(export, names, image_root, ignored, empty, progress):
+    "{video: list of `_Picture`}"
+    root, videos = _picture_root(export.file, names.values(), image_root), defaultdict(list)
+    for (v, frame), name in tqdm(names.items(), desc='reading', unit='frame', disable=not progress):
+        videos[v].append(_read_picture(export, name, _picture_within(root, name), frame, ignored, empty))
+    return videos
+
+# %% ../../nbs/18_data.formats.ipynb #0e0321d5
 def convert_coco(
-    src,                     # JSON of an annotation tool, in COCO's form (LabelMe, CVAT, Label Studio, Roboflow, …), or the folder of the export
+    src,                     # COCO JSON of a tool (LabelMe, CVAT, Label Studio, Roboflow, …), or folder of the export
     out,                     # Folder for frames/, train.json and val.json
-    tracks:str=None,         # What annotations without a track id are: iou (linked over time), category (all of one are an object) or single (each is one, of its own frame); empty: an error
-    crowd:str=None,          # What iscrowd means: object, ignore, or tracked (an object if it has a track id, else ignored); empty: as tracked, an error where there is no track id
-    pattern:str=None,        # Where file_name has its video and frame, as '{video}_{frame}*'; empty: as the known tools call their files
+    tracks:str=None,         # What annotations without a track id are: iou, category or single; empty: an error
+    crowd:str=None,          # What iscrowd means: object, ignore or tracked; empty: tracked, where all have a track id
+    pattern:str=None,        # Video and frame in file_name, as '{video}_{frame}*'; empty: as known tools name files
     stills:bool=False,       # Videos of a single frame are meant
     image_root:str=None,     # Folder of the pictures; empty: beside the JSON, in images/, or above annotations/
     empty:bool=False,        # A picture without annotations was looked at: nothing is there
@@ -599,45 +902,19 @@ def convert_coco(
     "COCO exports of annotation tools: video and order from the file names"
     _choice('tracks', tracks, 'iou', 'category', 'single')
     _choice('crowd', crowd, 'object', 'ignore', 'tracked')
-    export = _read_export(_export_file(src))
-    named, tool = _named(export.file, videos_of, export.images, pattern, stills)
-    print(f"{export.file.name}: {counted(len(named), 'picture')}, {counted(len({v for v, _ in named}), 'video')}; names as of {tool}")
-    anns = [o for l in export.anns.values() for o in l]
+    export = _read_export(_export_file(src, out, tracks=tracks, crowd=crowd, pattern=pattern, stills=stills,
+        image_root=image_root, empty=empty, link=link, overwrite=overwrite))
+    names = _picture_names(export, pattern, stills)
+    anns = [o for of_image in export.anns.values() for o in of_image]
     ignored = _ignored(anns, crowd, export.file)
     bare = _need_tracks([(i, a) for i, a in anns if i not in ignored], tracks, export.file)
-    root, videos = _picture_root(export.file, named.values(), image_root), defaultdict(list)
-    for (v, t), name in tqdm(named.items(), desc='reading', unit='frame', disable=not progress):
-        path = inside(root, name)
-        size, here = size_of_picture(path), export.anns.get(str(export.images[name]['id']))
-        frame = FrameIn(f'{t}{path.suffix.lower()}', path, size, None)
-        videos[v].append((frame, *_masks(here or [], size, export, ignored), bool(here or empty)))
+    videos = _export_videos(export, names, image_root, ignored, empty, progress)
     read, links = {}, []
-    for v, frames in videos.items(): read[v], links[len(links):] = _video_of_export(v, frames, tracks, bare, min_iou, max_gap)
+    for v, pictures in videos.items():
+        read[v], links_of_video = _video_of_export(v, pictures, tracks, bare, min_iou, max_gap)
+        links += links_of_video
     _say_tracks(read, links, bare, tracks)
     return write_dataset(read, out, val, link, overwrite, progress=progress)
-
-def _video_of_export(v, frames, tracks, bare, min_iou, max_gap):
-    "Frames of a video with their objects, and its links as (video, frame, mask, link)"
-    looked = [k for k, (*_, annotated) in enumerate(frames) if annotated]
-    named, links = _named_masks([frames[k][1] for k in looked], tracks, min_iou, max_gap)
-    lone = {m.id: m.index for f in named for m in f if m.index in bare} if tracks=='single' else {}
-    out = [f for f, *_ in frames]
-    for k, masks in zip(looked, named):
-        here = {m.id for m in masks}
-        regions = [Obj(m.rle, None, m.cat) for m in frames[k][2]]
-        out[k] = out[k]._replace(objs=_whole(masks)+regions, unlabelled=frozenset(o for o in lone if o not in here))
-    return out, [(v, frames[looked[l.t]][0].name, m, l) for m, l in links]
-
-def _say_tracks(read, links, bare, tracks):
-    "Say what became of annotations without a track id"
-    if not bare: return
-    n = sum(len({o.id for f in fs for o in f.objs or () if o.id is not None}) for fs in read.values())
-    print(f"--tracks {tracks}: {counted(len(bare), 'annotation')} without a track_id, {counted(n, 'object')} in {counted(len(read), 'video')}")
-    if tracks!='iou': return
-    weak = [(v, name, m, l) for v, name, m, l in links if l.why_weak()]
-    print(f"{counted(len(links), 'link')}, {len(weak)} of them weak" + (': look at' if weak else ''))
-    for v, name, m, l in weak[:20]: print(f"  {v}, {name}: annotations[{m.index}] as {m.cat} {l.track}: {l.why_weak()}")
-    if len(weak) > 20: print(f"  and {len(weak)-20} more")
 
 # %% ../../nbs/18_data.formats.ipynb #c038
 def convert_video(
@@ -654,18 +931,27 @@ def convert_video(
     read, streams = {}, {}
     for path in _found(src, '.mp4', '.mov', '.avi', '.mkv', '.webm', '.m4v'):
         film = open_frames(path)
-        read[path.stem] = [FrameIn(f'{t:05}.jpg', None, film.size, None) for t in list(range(0, len(film), every))[:max_frames]]
-        streams[path.stem] = lambda film=film, n=len(read[path.stem]): islice((im for t, im in enumerate(film) if t % every==0), n)
+        kept = range(0, len(film), every)[:max_frames]
+        read[path.stem] = [FrameIn(f'{t:05}.jpg', None, film.size, None) for t in kept]
+        streams[path.stem] = _film_stream(film, kept)
     return write_dataset(read, out, val, False, overwrite, streams, progress)
 
 # %% ../../nbs/18_data.formats.ipynb #c041
-formats = dict(ytvis=convert_ytvis, sav=convert_sav, npz=convert_npz, ctc=convert_ctc, tiff=convert_tiff, coco=convert_coco, video=convert_video)
+formats = dict(ytvis=convert_ytvis, sav=convert_sav, npz=convert_npz, ctc=convert_ctc, tiff=convert_tiff,
+    coco=convert_coco, video=convert_video)
 back = dict(ytvis=back_ytvis, sav=back_sav, npz=back_npz, ctc=back_ctc, tiff=back_tiff)
 layouts = dict(
-    ytvis="SRC.json: videos (file_names), annotations (segmentations: one a frame, null: absent), categories   JPEGImages/<video>/00000.jpg",
-    sav="SRC/sav_000001.mp4   SRC/sav_000001_manual.json   (needs the extra 'video')\nFrames between the annotated ones are left out, or kept as not annotated (--all-frames).",
+    ytvis="SRC.json: videos (file_names), annotations (segmentations: one a frame, null: absent), categories"
+        "   JPEGImages/<video>/00000.jpg",
+    sav="SRC/sav_000001.mp4   SRC/sav_000001_manual.json   (needs the extra 'video')\n"
+        "Frames between the annotated ones are left out, or kept as not annotated (--all-frames).",
     npz="SRC/case_01.npz: imgs (slices, height, width[, 3]), gts (slices, height, width)",
     ctc="SRC/01/t000.tif   SRC/01_GT/TRA/man_track000.tif   SRC/01_GT/SEG/man_seg000.tif",
     tiff="SRC.tif and LABELS.tif, a page a frame",
-    coco="SRC.json: images (file_name), annotations, categories; no video fields. Or the folder of the export.\nNames of Label Studio, CVAT, Roboflow, ffmpeg and phones are known; for others --pattern '{video}/frame{frame}.png'.\nWithout track ids --tracks iou, category or single is needed; for iscrowd without them, --crowd object or ignore.",
+    coco="SRC.json: images (file_name), annotations, categories; no video fields. Or the folder of the export.\n"
+        "Names of Label Studio, CVAT, Roboflow, ffmpeg and phones are known; for others "
+        "--pattern '{video}/frame{frame}.png'.\n"
+        "Without track ids --tracks is needed: iou (linked over time), category (all of one are an object), "
+        "single (each is one, of its own frame).\n"
+        "For iscrowd without them, --crowd is needed: object, ignore, tracked (an object if it has a track id).",
     video="SRC.mp4, or a folder of video files   (needs the extra 'video')")
