@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['official_yaml', 'write_official', 'transformers_weights', 'transformers_config', 'write_transformers', 'model_card',
-           'export_model']
+           'Source', 'Base', 'export_model']
 
 # %% ../../nbs/44_train.export.ipynb #c002
 import json, re
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 import torch
 from omegaconf import OmegaConf
 from ..core import *
@@ -23,86 +24,240 @@ def official_yaml(
     image_size:int   # Pixels
 )->str:              # For `build_sam2_video_predictor`
     "The YAML of a model at its image size"
-    return '# @package _global_\n' + OmegaConf.to_yaml(OmegaConf.create(dict(model=OmegaConf.to_container(model_config(name, image_size)))))
+    settings = OmegaConf.to_container(model_config(name, image_size))
+    return '# @package _global_\n' + OmegaConf.to_yaml(OmegaConf.create(dict(model=settings)))
 
 def write_official(
-    folder,                    # Gets model.pt and model.yaml
-    weights:dict,              # Names to tensors
-    name, image_size:int       # As for `official_yaml`
-):
+    folder,           # Gets model.pt and model.yaml
+    weights:dict,     # Names to tensors
+    name,             # As for `official_yaml`
+    image_size:int    # Pixels
+)->tuple:             # The two files
     "What the official SAM 2 loads"
     folder = Path(folder)
     with written_whole(folder/'model.pt') as p: torch.save(dict(model=weights), p)
     with written_whole(folder/'model.yaml') as p: p.write_text(official_yaml(name, image_size), encoding='utf-8')
     return folder/'model.pt', folder/'model.yaml'
 
-# %% ../../nbs/44_train.export.ipynb #c015
-def _nth(*names): return lambda m: names[int(m[1])]
-_renames = [(re.compile(a), b) for a, b in (
-    (r'^image_encoder\.trunk\.', 'vision_encoder.backbone.'), (r'patch_embed\.proj\.', 'patch_embed.projection.'), (r'^image_encoder\.neck\.convs\.(\d+)\.conv\.', r'vision_encoder.neck.convs.\1.'),
-    (r'^sam_prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$', 'prompt_encoder.shared_embedding.positional_embedding'), (r'^sam_(prompt_encoder|mask_decoder)\.', r'\1.'),
-    (r'mask_downscaling\.(\d)', _nth('mask_embed.conv1', 'mask_embed.layer_norm1', '', 'mask_embed.conv2', 'mask_embed.layer_norm2', '', 'mask_embed.conv3')),
-    (r'output_upscaling\.(\d)', _nth('upscale_conv1', 'upscale_layer_norm', '', 'upscale_conv2')),
-    (r'mask_downsampler\.encoder\.12\.', 'mask_downsampler.final_conv.'), (r'mask_downsampler\.encoder\.(\d+)\.', lambda m: f"mask_downsampler.layers.{int(m[1])//3}.{('conv', 'layer_norm')[int(m[1])%3]}."),
-    (r'^memory_encoder\.out_proj\.', 'memory_encoder.projection.'), (r'out_proj\.', 'o_proj.'), (r'pix_feat_proj', 'feature_projection'),
-    (r'\.fuser\.', '.memory_fuser.'), (r'\.dwconv', '.depthwise_conv'), (r'\.pwconv', '.pointwise_conv'), (r'\.gamma$', '.scale'), (r'\.norm', '.layer_norm'),
-    (r'^no_mem_embed$', 'no_memory_embedding'), (r'^no_mem_pos_enc$', 'no_memory_positional_encoding'), (r'^maskmem_tpos_enc$', 'memory_temporal_positional_encoding'), (r'^no_obj_ptr$', 'no_object_pointer'),
-    (r'^no_obj_embed_spatial$', 'occlusion_spatial_embedding_parameter'), (r'^obj_ptr_tpos_proj', 'temporal_positional_encoding_projection_layer'), (r'^obj_ptr_proj', 'object_pointer_proj'))]
+# %% ../../nbs/44_train.export.ipynb #c9408f42
+def _nth(*names):
+    "A replacement: the name at the place that the pattern found"
+    return lambda m: names[int(m[1])]
+
+_encoder_names = {
+    r'^image_encoder\.trunk\.': 'vision_encoder.backbone.',
+    r'patch_embed\.proj\.': 'patch_embed.projection.',
+    r'^image_encoder\.neck\.convs\.(\d+)\.conv\.': r'vision_encoder.neck.convs.\1.'}
+
+_prompt_and_decoder_names = {
+    r'^sam_prompt_encoder\.pe_layer\.positional_encoding_gaussian_matrix$':
+        'prompt_encoder.shared_embedding.positional_embedding',
+    r'^sam_(prompt_encoder|mask_decoder)\.': r'\1.',
+    r'mask_downscaling\.(\d)': _nth('mask_embed.conv1', 'mask_embed.layer_norm1', '',
+        'mask_embed.conv2', 'mask_embed.layer_norm2', '', 'mask_embed.conv3'),
+    r'output_upscaling\.(\d)': _nth('upscale_conv1', 'upscale_layer_norm', '', 'upscale_conv2')}
+
+
+# %% ../../nbs/44_train.export.ipynb #1966f7f7
+def _nth_layer(m): return f"mask_downsampler.layers.{int(m[1])//3}.{('conv', 'layer_norm')[int(m[1])%3]}."
+
+_memory_names = {
+    r'mask_downsampler\.encoder\.12\.': 'mask_downsampler.final_conv.',
+    r'mask_downsampler\.encoder\.(\d+)\.': _nth_layer,
+    r'^memory_encoder\.out_proj\.': 'memory_encoder.projection.',
+    r'out_proj\.': 'o_proj.',                                 # of every attention
+    r'pix_feat_proj': 'feature_projection',
+    r'\.fuser\.': '.memory_fuser.',
+    r'\.dwconv': '.depthwise_conv',
+    r'\.pwconv': '.pointwise_conv',
+    r'\.gamma$': '.scale',
+    r'\.norm': '.layer_norm'}
+
+_loose_names = {
+    r'^no_mem_embed$': 'no_memory_embedding',
+    r'^no_mem_pos_enc$': 'no_memory_positional_encoding',
+    r'^maskmem_tpos_enc$': 'memory_temporal_positional_encoding',
+    r'^no_obj_ptr$': 'no_object_pointer',
+    r'^no_obj_embed_spatial$': 'occlusion_spatial_embedding_parameter',
+    r'^obj_ptr_tpos_proj': 'temporal_positional_encoding_projection_layer',
+    r'^obj_ptr_proj': 'object_pointer_proj'}
+
+# %% ../../nbs/44_train.export.ipynb #ba3e5843
+def _perceptron_names(names):
+    "Names of SAM 2, with the layers of each multi-layer perceptron as transformers calls them"
+    layer = re.compile(r'^(.*)\.layers\.(\d+)\.(weight|bias)$')
+    depth = Counter(m[1] for k in names if k.endswith('weight') and (m := layer.match(k)))
+    def renamed(m):
+        i, last = int(m[2]), depth[m[1]]-1
+        place = 'proj_in' if i==0 else 'proj_out' if i==last else f'layers.{i-1}'
+        return f'{m[1]}.{place}.{m[3]}'
+    return {k: layer.sub(renamed, k) for k in names}
 
 def transformers_weights(
     weights:dict  # SAM 2's names to tensors
 )->dict:          # Those of transformers' Sam2VideoModel
     "The same tensors under the names of transformers"
-    layer = re.compile(r'^(.*)\.layers\.(\d+)\.(weight|bias)$')
-    depth, out = Counter(m[1] for k in weights if k.endswith('weight') and (m := layer.match(k))), {}
-    def mlp(m): return f"{m[1]}.{'proj_in' if m[2]=='0' else 'proj_out' if int(m[2])==depth[m[1]]-1 else f'layers.{int(m[2])-1}'}.{m[3]}"
-    for k, v in weights.items():
-        k = layer.sub(mlp, k)
-        for old, new in _renames: k = old.sub(new, k)
-        out[k] = v
-    out['prompt_encoder.point_embed.weight'] = torch.cat([out.pop(f'prompt_encoder.point_embeddings.{i}.weight') for i in range(4)])
-    out['shared_image_embedding.positional_embedding'] = out['prompt_encoder.shared_embedding.positional_embedding'].clone()
-    return out
+    rules, out = _encoder_names | _prompt_and_decoder_names | _memory_names | _loose_names, {}
+    for name, new in _perceptron_names(weights).items():
+        for pattern, by in rules.items(): new = re.sub(pattern, by, new)
+        out[new] = weights[name]
+    points = [out.pop(f'prompt_encoder.point_embeddings.{i}.weight') for i in range(4)]
+    out['prompt_encoder.point_embed.weight'] = torch.cat(points)
+    positions = out['prompt_encoder.shared_embedding.positional_embedding']
+    return out | {'shared_image_embedding.positional_embedding': positions.clone()}
+
+# %% ../../nbs/44_train.export.ipynb #0af239e8
+def _vision_config(sam2):
+    "The image encoder's settings, in transformers' words"
+    from transformers import Sam2HieraDetConfig, Sam2VisionConfig
+    trunk, neck, S = sam2.image_encoder.trunk, sam2.image_encoder.neck, sam2.image_size
+    ends = list(trunk.stage_ends)
+    last = [trunk.blocks[i] for i in ends]
+    hiera = Sam2HieraDetConfig(
+        image_size=[S, S],
+        hidden_size=trunk.patch_embed.proj.out_channels,
+        num_attention_heads=trunk.blocks[0].attn.num_heads,
+        blocks_per_stage=[b-a for a, b in zip([-1]+ends, ends)],
+        embed_dim_per_stage=[b.dim_out for b in last],
+        num_attention_heads_per_stage=[b.attn.num_heads for b in last],
+        window_size_per_stage=list(trunk.window_spec),
+        global_attention_blocks=list(trunk.global_att_blocks),
+        window_positional_embedding_background_size=list(trunk.window_pos_embed_bkg_spatial_size))
+    return Sam2VisionConfig(
+        backbone_config=hiera,
+        backbone_channel_list=list(neck.backbone_channel_list),
+        fpn_hidden_size=sam2.hidden_dim,
+        fpn_top_down_levels=list(neck.fpn_top_down_levels),
+        backbone_feature_sizes=[[S//k, S//k] for k in (4, 8, 16)])
+
+# %% ../../nbs/44_train.export.ipynb #22281f75
+_same_words = ('num_maskmem', 'sigmoid_scale_for_mem_enc', 'sigmoid_bias_for_mem_enc', 'multimask_output_in_sam',
+    'multimask_min_pt_num', 'multimask_max_pt_num', 'multimask_output_for_tracking')
+
+def _memory_settings(sam2):
+    "What concerns memory, in transformers' words"
+    attention, encoder, d, S = sam2.memory_attention, sam2.memory_encoder, sam2.hidden_dim, sam2.image_size
+    return dict(
+        max_object_pointers_in_encoder=sam2.max_obj_ptrs_in_encoder,
+        max_cond_frame_num=sam2.max_cond_frames_in_attn,
+        enable_occlusion_spatial_embedding=sam2.no_obj_embed_spatial is not None,
+        enable_temporal_pos_encoding_for_object_pointers=sam2.add_tpos_enc_to_obj_ptrs,
+        memory_attention_hidden_size=d,
+        memory_attention_num_layers=attention.num_layers,
+        memory_attention_feed_forward_hidden_size=attention.layers[0].linear1.out_features,
+        memory_attention_rope_feat_sizes=[S//16, S//16],
+        memory_encoder_hidden_size=d,
+        memory_encoder_output_channels=sam2.mem_dim,
+        mask_downsampler_embed_dim=encoder.mask_downsampler.encoder[-1].out_channels,
+        memory_fuser_num_layers=len(encoder.fuser.layers),
+        memory_fuser_embed_dim=d,
+        memory_fuser_intermediate_dim=encoder.fuser.layers[0].pwconv1.out_features)
 
 def transformers_config(
     sam2   # As `build_sam2` gives it
 ):         # Sam2VideoConfig
     "The settings of a model, in transformers' words"
-    from transformers import Sam2HieraDetConfig, Sam2VideoConfig, Sam2VideoMaskDecoderConfig, Sam2VideoPromptEncoderConfig, Sam2VisionConfig
-    trunk, neck, attention, encoder, S, d = sam2.image_encoder.trunk, sam2.image_encoder.neck, sam2.memory_attention, sam2.memory_encoder, sam2.image_size, sam2.hidden_dim
-    ends = list(trunk.stage_ends)
-    last = [trunk.blocks[i] for i in ends]
-    hiera = Sam2HieraDetConfig(image_size=[S, S], hidden_size=trunk.patch_embed.proj.out_channels, num_attention_heads=trunk.blocks[0].attn.num_heads, blocks_per_stage=[b-a for a, b in zip([-1]+ends, ends)],
-        embed_dim_per_stage=[b.dim_out for b in last], num_attention_heads_per_stage=[b.attn.num_heads for b in last], window_size_per_stage=list(trunk.window_spec),
-        global_attention_blocks=list(trunk.global_att_blocks), window_positional_embedding_background_size=list(trunk.window_pos_embed_bkg_spatial_size))
-    vision = Sam2VisionConfig(backbone_config=hiera, backbone_channel_list=list(neck.backbone_channel_list), fpn_hidden_size=d, fpn_top_down_levels=list(neck.fpn_top_down_levels), backbone_feature_sizes=[[S//k, S//k] for k in (4, 8, 16)])
-    same = {k: getattr(sam2, k) for k in ('num_maskmem', 'sigmoid_scale_for_mem_enc', 'sigmoid_bias_for_mem_enc', 'multimask_output_in_sam', 'multimask_min_pt_num', 'multimask_max_pt_num', 'multimask_output_for_tracking')}
-    return Sam2VideoConfig(vision_config=vision, prompt_encoder_config=Sam2VideoPromptEncoderConfig(hidden_size=d, image_size=S), mask_decoder_config=Sam2VideoMaskDecoderConfig(hidden_size=d), image_size=S, **same,
-        max_object_pointers_in_encoder=sam2.max_obj_ptrs_in_encoder, max_cond_frame_num=sam2.max_cond_frames_in_attn, enable_occlusion_spatial_embedding=sam2.no_obj_embed_spatial is not None,
-        enable_temporal_pos_encoding_for_object_pointers=sam2.add_tpos_enc_to_obj_ptrs, memory_attention_hidden_size=d, memory_attention_num_layers=attention.num_layers,
-        memory_attention_feed_forward_hidden_size=attention.layers[0].linear1.out_features, memory_attention_rope_feat_sizes=[S//16, S//16], memory_encoder_hidden_size=d, memory_encoder_output_channels=sam2.mem_dim,
-        mask_downsampler_embed_dim=encoder.mask_downsampler.encoder[-1].out_channels, memory_fuser_num_layers=len(encoder.fuser.layers), memory_fuser_embed_dim=d, memory_fuser_intermediate_dim=encoder.fuser.layers[0].pwconv1.out_features)
+    from transformers import Sam2VideoConfig, Sam2VideoMaskDecoderConfig, Sam2VideoPromptEncoderConfig
+    d, S = sam2.hidden_dim, sam2.image_size
+    return Sam2VideoConfig(
+        vision_config=_vision_config(sam2),
+        prompt_encoder_config=Sam2VideoPromptEncoderConfig(hidden_size=d, image_size=S),
+        mask_decoder_config=Sam2VideoMaskDecoderConfig(hidden_size=d),
+        image_size=S, **{k: getattr(sam2, k) for k in _same_words}, **_memory_settings(sam2))
+
+# %% ../../nbs/44_train.export.ipynb #15ecd3a6
+def _write_processor(folder, image_size):
+    "How frames become what the model sees, as SAM 2 does it"
+    from transformers import Sam2ImageProcessor, Sam2VideoProcessor, Sam2VideoVideoProcessor
+    def square(side): return dict(height=side, width=side)
+    how = dict(size=square(image_size), resample=3)      # bicubic
+    images = Sam2ImageProcessor(mask_size=square(image_size//4), **how)
+    Sam2VideoProcessor(image_processor=images, video_processor=Sam2VideoVideoProcessor(**how)).save_pretrained(folder)
 
 def write_transformers(
     folder,   # Gets model.safetensors, config.json and processor_config.json
     sam2      # With its weights
-):
+)->Path:      # The folder
     "What transformers' `Sam2VideoModel` and `Sam2VideoProcessor` load; raises `ModelError`"
-    try: from transformers import Sam2ImageProcessor, Sam2VideoModel, Sam2VideoProcessor, Sam2VideoVideoProcessor
-    except ImportError: raise ModelError("the layout of transformers needs pip install 'sam2_video_nb[transformers]'") from None
+    try: from transformers import Sam2VideoModel, Sam2VideoProcessor
+    except ImportError:
+        raise ModelError("the layout of transformers needs pip install 'sam2_video_nb[transformers]'") from None
     model, weights = Sam2VideoModel(transformers_config(sam2)), transformers_weights(sam2.state_dict())
-    have = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    if why := difference(have, {k: tuple(v.shape) for k, v in weights.items()}):
-        raise ModelError(f"transformers cannot hold this model, its SAM 2 has the official sizes built in: {why}; model.pt and model.yaml can be exported")
+    have, give = ({k: tuple(v.shape) for k, v in w.items()} for w in (model.state_dict(), weights))
+    if why := difference(have, give):
+        raise ModelError("transformers cannot hold this model, its SAM 2 has the official sizes built in: "
+                         f"{why}; model.pt and model.yaml can be exported")
     model.load_state_dict(weights)
     model.save_pretrained(folder)
-    S = dict(height=sam2.image_size, width=sam2.image_size)
-    how = dict(size=S, resample=3)      # bicubic, as in SAM 2
-    Sam2VideoProcessor(image_processor=Sam2ImageProcessor(mask_size={k: v//4 for k, v in S.items()}, **how), video_processor=Sam2VideoVideoProcessor(**how)).save_pretrained(folder)
+    _write_processor(folder, sam2.image_size)
     return Path(folder)
 
-# %% ../../nbs/44_train.export.ipynb #c020
-_data = ('video_clip_length', 'stride', 'frame_interval', 'batch_size')
+# %% ../../nbs/44_train.export.ipynb #6aef6d7c
+_head = """---
+library_name: sam2
+license: apache-2.0
+pipeline_tag: mask-generation
+tags: [sam2, video-segmentation, sam2_video_nb]
+---
+"""
+
+def _origin(about):
+    "What it was trained from: says what, not where on somebody's disk"
+    if 'start' not in about: return []
+    start = about['start']
+    if not start: return ["Trained from random weights."]
+    return [f"Trained from {start if start.startswith('hub') else f'`{Path(start).name}`'}."]
+
+def _data(metrics):
+    "What it was trained and measured on"
+    data = {k: d for k, d in (metrics.get('data') or {}).items() if d}
+    if not data: return []
+    head = ['| | file | videos | frames | objects | categories |', '| --- | --- | --- | --- | --- | --- |']
+    def line(k, d):
+        cells = [k, Path(d['path']).name, d['videos'], d['frames'], d['objects'], ', '.join(d['categories'])]
+        return f"| {' | '.join(map(str, cells))} |"
+    return ["## Data", '\n'.join(head + [line(k, d) for k, d in data.items()])]
+
+# %% ../../nbs/44_train.export.ipynb #0b03043b
+_shown_data = ('video_clip_length', 'stride', 'frame_interval', 'batch_size')
+
+def _results(metrics, cfg):
+    "How well it tracks, and how sure that is"
+    if not metrics.get('after'): return []
+    prompts = f" ({cfg['prompts']['prompt_type']})" if cfg else ''
+    how = f", tracked from prompts{prompts} on the first frame of each object" if cfg else ''
+    text = (f"J&F, J (region) and F (boundary) on videos that were held out{how}; prompted frames do not count. "
+            "*Before* is the model that training started from.")
+    return ["## Results", text, markdown_table(metrics)]
+
+def _training(metrics, cfg):
+    "The settings that matter most"
+    if not cfg: return []
+    values = dict(
+        trainable_modules=cfg['model']['trainable_modules'], loss=cfg['loss']['preset'], lr=cfg['optimizer']['lr'],
+        epochs=metrics.get('epochs'), steps=metrics.get('steps'), **{k: cfg['data'][k] for k in _shown_data},
+        precision=cfg['trainer']['precision'], seed=cfg['seed'])
+    return ["## Training", '\n'.join(f'- {k}: `{v}`' for k, v in values.items() if v is not None)]
+
+# %% ../../nbs/44_train.export.ipynb #76c251f7
+_use_official = """With the official [sam2](https://github.com/facebookresearch/sam2); \
+the path of the YAML is absolute, with two slashes before it:
+
+```python
+from pathlib import Path
+from sam2.build_sam import build_sam2_video_predictor
+folder = Path('.').resolve()         # where model.yaml and model.pt are
+predictor = build_sam2_video_predictor(f'/{folder}/model.yaml', f'{folder}/model.pt', apply_postprocessing=False)
+```
+
+`apply_postprocessing=False` gives the masks that the results above are of."""
+
+_use = {
+    'model.pt': _use_official,
+    'delta.safetensors': "`delta.safetensors` holds only the tensors that training changed. "
+        "With the base's file beside it, `sam2_video_export delta.safetensors OUT` gives the whole model.",
+    'transformers': "With transformers: `Sam2VideoModel.from_pretrained('transformers')` and "
+        "`Sam2VideoProcessor.from_pretrained('transformers')`."}
 
 def model_card(
     about:dict,       # What the checkpoint says of itself: model, image_size, start
@@ -111,50 +266,63 @@ def model_card(
     files=()          # Names of what was exported
 )->str:               # Markdown
     "The card of a model"
-    name, size, cfg = model_label(about['model']), about['image_size'], cfg or {}
-    out = [f"---\nlibrary_name: sam2\nlicense: apache-2.0\npipeline_tag: mask-generation\ntags: [sam2, video-segmentation, sam2_video_nb]\n---\n# SAM 2 ({name}, {size} px), fine-tuned on videos"]
-    start = about.get('start')
-    if 'start' in about: out.append(f"Trained from {start if (start or '').startswith('hub') else f'`{Path(start).name}`' if start else 'random weights'}.")
-    if data := (metrics or {}).get('data'):
-        def line(k, d): return f"| {k} | {Path(d['path']).name} | {d['videos']} | {d['frames']} | {d['objects']} | {', '.join(d['categories'])} |"
-        out += ["## Data", '\n'.join(['| | file | videos | frames | objects | categories |', '| --- | --- | --- | --- | --- | --- |'] + [line(k, d) for k, d in data.items() if d])]
-    if (metrics or {}).get('after'):
-        how = f", tracked from prompts ({cfg['prompts']['prompt_type']}) on the first frame of each object" if cfg else ''
-        out += ["## Results", f"J&F, J (region) and F (boundary) on videos that were held out{how}; prompted frames do not count. *Before* is the model that training started from.", markdown_table(metrics)]
-    if cfg:
-        how = dict(trainable_modules=cfg['model']['trainable_modules'], loss=cfg['loss']['preset'], lr=cfg['optimizer']['lr'], **{k: (metrics or {}).get(k) for k in ('epochs', 'steps')}, **{k: cfg['data'][k] for k in _data}, precision=cfg['trainer']['precision'], seed=cfg['seed'])
-        out += ["## Training", '\n'.join(f'- {k}: `{v}`' for k, v in how.items() if v is not None)]
-    use = []
-    if 'model.pt' in files: use.append(f"""With the official [sam2](https://github.com/facebookresearch/sam2); the path of the YAML is absolute, with two slashes before it:
+    cfg, metrics = cfg or {}, metrics or {}
+    title = f"# SAM 2 ({model_label(about['model'])}, {about['image_size']} px), fine-tuned on videos"
+    parts = _origin(about) + _data(metrics) + _results(metrics, cfg) + _training(metrics, cfg)
+    use = [text for name, text in _use.items() if name in files]
+    return '\n\n'.join([_head + title, *parts, "## Use", *use]) + '\n'
 
-```python
-from pathlib import Path
-from sam2.build_sam import build_sam2_video_predictor
-folder = Path('.').resolve()         # where model.yaml and model.pt are
-predictor = build_sam2_video_predictor(f'/{{folder}}/model.yaml', f'{{folder}}/model.pt', apply_postprocessing=False)
-```
+# %% ../../nbs/44_train.export.ipynb #dc488d42
+class Source(NamedTuple):
+    "What is exported"
+    checkpoint:str   # Its file, or hub
+    run:Path         # The folder of its run; None: it is of none
 
-`apply_postprocessing=False` gives the masks that the results above are of.""")
-    if 'delta.safetensors' in files: use.append("`delta.safetensors` holds only the tensors that training changed. With the base's file beside it, `sam2_video_export delta.safetensors OUT` gives the whole model.")
-    if 'transformers' in files: use.append("With transformers: `Sam2VideoModel.from_pretrained('transformers')` and `Sam2VideoProcessor.from_pretrained('transformers')`.")
-    return '\n\n'.join(out + ["## Use"] + use)+'\n'
+    def cfg(self):
+        "config.yaml of the run"
+        return OmegaConf.to_container(OmegaConf.load(self.run/'config.yaml')) if self.run else None
 
-# %% ../../nbs/44_train.export.ipynb #f7f63fb2
+    def metrics(self):
+        "metrics.json of the run, where it has one by now"
+        file = self.run and self.run/'metrics.json'
+        return json.loads(file.read_text(encoding='utf-8')) if file and file.is_file() else None
+
 def _source(source):
-    "(checkpoint, folder of its run or None)"
-    p = Path(source)
-    if not p.is_dir(): return source, p.parent.parent if p.parent.name=='checkpoints' and (p.parent.parent/'config.yaml').is_file() else None
-    return run_checkpoint(p), p
+    "The checkpoint that is meant, and its run"
+    path = Path(source)
+    if path.is_dir(): return Source(run_checkpoint(path), path)
+    run = path.parent.parent
+    of_run = path.parent.name=='checkpoints' and (run/'config.yaml').is_file()
+    return Source(source, run if of_run else None)
 
-def _base_of(path, about, base, name):
-    "(weights that a delta is to be relative to, where they are, are they what training began with); raises `ModelError`"
-    start = base or about.get('start')
-    if not start: raise ModelError(f"{path} was trained from random weights: there is no base that a delta could be relative to; give --base, or export it whole")
+# %% ../../nbs/44_train.export.ipynb #82da4d23
+class Base(NamedTuple):
+    "What a delta is relative to"
+    weights:dict   # SAM 2's names to tensors
+    path:str       # Where they are
+    began:bool     # Are they what training began with?
+
+def _base_of(checkpoint, about, base, name):
+    "The weights that a delta is to be relative to; raises `ModelError`"
+    start, instead = base or about.get('start'), 'give --base, or export it whole'
+    if not start:
+        raise ModelError(f"{checkpoint} was trained from random weights: "
+                         f"there is no base that a delta could be relative to; {instead}")
     weights, known = read_weights(start, name), about.get('start_hash')
     same = weights_hash(weights)==known if known else str(start)==about.get('start', str(start))
-    if not (base or same): raise ModelError(f"{path} started from {start}, which holds other weights by now: give --base, or export it whole")
-    return weights, start, same
+    if not (base or same):
+        raise ModelError(f"{checkpoint} started from {start}, which holds other weights by now: {instead}")
+    return Base(weights, str(start), same)
 
+def _write_delta(file, checkpoint, weights, about, base, name):
+    "What training changed, with what is to be known of it"
+    below = _base_of(checkpoint, about, base, name)
+    kept = ('model', 'image_size', 'start', 'start_hash', 'seed', 'chosen_on', 'prompts')
+    told = {k: about[k] for k in kept if k in about}
+    if below.began: told['start'] = below.path
+    return write_delta(file, weights, below.weights, below.path, told)
+
+# %% ../../nbs/44_train.export.ipynb #f7f63fb2
 def export_model(
     source,                    # Run folder (its best checkpoint is taken), checkpoint, or delta
     out,                       # Folder to write, new
@@ -167,24 +335,20 @@ def export_model(
     overwrite:bool=False       # Write over an earlier export
 )->Path:                       # The folder
     "Write what others load: model.pt and model.yaml for the official SAM 2, with a model card; raises `ModelError`"
-    path, run = _source(source)
-    out = Path(out)
-    if not overwrite and out.is_dir() and any(out.iterdir()): raise ModelError(f"{out} is not empty: choose another folder, or --overwrite")
-    start = read_start(path, config or name, image_size, None if delta else base)
-    weights, about, name = start.weights, start.about, start.name
-    if not name: raise ModelError(f"{path} does not say which model it is: give --name (tiny, small, base_plus, large, nano) or --config (a YAML)")
-    size = start.image_size or default_size(name)
-    sam2 = load_weights(build_sam2(name, size), weights, path)
-    about = about | dict(model=portable(name), image_size=size)
+    src, out = _source(source), Path(out)
+    if not overwrite and out.is_dir() and any(out.iterdir()):
+        raise ModelError(f"{out} is not empty: choose another folder, or --overwrite")
+    start = read_start(src.checkpoint, config or name, image_size, None if delta else base)
+    if not start.name:
+        raise ModelError(f"{src.checkpoint} does not say which model it is: "
+                         "give --name (tiny, small, base_plus, large, nano) or --config (a YAML)")
+    size = start.image_size or default_size(start.name)
+    sam2 = load_weights(build_sam2(start.name, size), start.weights, src.checkpoint)
+    about = start.about | dict(model=portable(start.name), image_size=size)
     if transformers: write_transformers(out/'transformers', sam2)      # first: it may be refused
-    if delta:
-        below, where, same = _base_of(path, about, base, name)
-        said = {k: about[k] for k in ('model', 'image_size', 'start', 'start_hash', 'seed', 'chosen_on', 'prompts') if k in about}
-        if same: said['start'] = str(where)
-        files = [write_delta(out/'delta.safetensors', weights, below, where, said)]
-    else: files = write_official(out, weights, name, size)
-    files = [f.name for f in files] + ['transformers']*transformers
-    cfg = OmegaConf.to_container(OmegaConf.load(run/'config.yaml')) if run else None
-    metrics = json.loads((run/'metrics.json').read_text(encoding='utf-8')) if run and (run/'metrics.json').is_file() else None
-    with written_whole(out/'README.md') as p: p.write_text(model_card(about, cfg, metrics, files), encoding='utf-8')
+    if delta: files = [_write_delta(out/'delta.safetensors', src.checkpoint, start.weights, about, base, start.name)]
+    else: files = write_official(out, start.weights, start.name, size)
+    names = [f.name for f in files] + ['transformers']*transformers
+    card = model_card(about, src.cfg(), src.metrics(), names)
+    with written_whole(out/'README.md') as p: p.write_text(card, encoding='utf-8')
     return out
