@@ -146,9 +146,9 @@ panel = annotate((coco, coco.videos[0]), SAM2VideoModel(livelier(build_sam2('nan
 panel"""]
 
 live_cells = ["""from sam2_video_nb.config import load_cfg
-from sam2_video_nb.panels.live import train, watch
+from sam2_video_nb.panels.live import train_live, watch
 cfg = load_cfg(['data.synth_videos=4', 'data.synth_frames=6', 'data.image_size=64', 'data.video_clip_length=3', 'trainer.max_epochs=500', 'trainer.check_val_every_n_epoch=500', 'trainer.log_every_n_steps=2', 'trainer.accelerator=cpu'])
-run = train(cfg, live=True)
+run = train_live(cfg)
 run""", "watch('nowhere')", "2+2"]
 
 def test_browse(tab, folder):

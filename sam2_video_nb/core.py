@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError', 'read_image',
            'picture_size', 'to_input', 'to_rgb', 'rle_encode', 'to_rle', 'rle_decode', 'resize_masks', 'Clip',
-           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'written_whole', 'counted', 'safe_name']
+           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'written_whole', 'on_disk', 'counted',
+           'safe_name']
 
 # %% ../nbs/01_core.ipynb #c002
-import hashlib, os
+import errno, hashlib, os
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -292,16 +293,28 @@ def randint(lo:int, hi:int, gen=None)->int:
 # %% ../nbs/01_core.ipynb #c034
 @contextmanager
 def written_whole(
-    path   # Where the file shall be
-):         # Context: the temporary path to write to
+    path,       # Where the file shall be
+    sync=False  # Wait until it is on the disk before it takes the old one's place: for what must outlast a power cut
+):              # Context: the temporary path to write to, in the same folder
     "Write to a temporary name, rename at the end, leave nothing behind on an error"
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
     try:
         yield tmp
+        if sync: on_disk(tmp)
         os.replace(tmp, path)
+        if sync: on_disk(path.parent)
     finally: tmp.unlink(missing_ok=True)
+
+def on_disk(path):
+    "Wait until a file, or the names in a folder, are on the disk; a system that cannot say so is taken at its word"
+    try: f = os.open(path, os.O_RDONLY)
+    except OSError: return       # Windows opens no folders
+    try: os.fsync(f)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise
+    finally: os.close(f)
 
 # %% ../nbs/01_core.ipynb #96710e94
 def counted(

@@ -310,7 +310,7 @@ def placement(
     several = n > 1 or conf.num_nodes > 1
     if own: return Placement(conf.devices, conf.strategy)
     if several and notebook:
-        elsewhere = "train(cfg, live=True) and the command sam2_video_train start processes of their own"
+        elsewhere = "train_live(cfg) and the command sam2_video_train start processes of their own"
         if conf.devices not in ('auto', -1, '-1') or conf.num_nodes > 1:
             nodes, devices = f"trainer.num_nodes={conf.num_nodes}", f"trainer.devices={conf.devices}"
             wanted = nodes if conf.num_nodes > 1 else devices
