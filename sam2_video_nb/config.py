@@ -785,6 +785,7 @@ def read_override(
     bare = key.lstrip('+~')
     hydras = re.match(r'hydra[./]', bare) is not None
     if not hydras and bare.partition('@')[0] not in groups: return _own_override(text, command, sweep)
+    if bare in ('hydra.run.dir', 'hydra.sweep.dir') and raw[:1] not in ('"', "'"): text = f'{key}={quoted(raw)}'
     o = parsed(text, sweep=True)
     several = sweep and not hydras and o.is_discrete_sweep()
     return Override(bare, text, singles=tuple(_each(o)) if several else ())

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np, torch
 import torch.nn.functional as F
 from PIL import Image
-from ..core import DataError, generator, rand, randint, rle_encode
+from ..core import DataError, generator, rand, randint, rle_encode, written_whole
 from .coco import write_coco
 from tqdm.auto import tqdm
 
@@ -273,10 +273,9 @@ def write_synth(
     cats = [dict(id=i+1, name=n) for i,n in enumerate(SHAPES)]
     for path, split in zip(out[::-1], ('val', 'train')):
         write_coco(path, *rows[split], cats, info=dict(made_by=_made_by, split=split, params=params))
-    (folder/'unfinished').unlink()
+    (folder/'unfinished').unlink(missing_ok=True)     # two runs may make the same at once
     return out
 
 def _save(im, path):
-    "One frame as JPEG"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(im).save(path, quality=92)
+    "One frame as JPEG; whole, since another run may be reading it"
+    with written_whole(path) as p: Image.fromarray(im).save(p, quality=92)

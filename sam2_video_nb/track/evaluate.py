@@ -14,7 +14,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 import torch
-from omegaconf import OmegaConf
 from tqdm.auto import tqdm
 from .. import __version__
 from ..config import *
@@ -318,14 +317,15 @@ def _worst_gifs(folder, model, split, how, videos):
 
 # %% ../../nbs/33_track.evaluate.ipynb #ev24
 def evaluate(
-    cfg:TrainConf   # As `load_cfg(…, command='eval')` gives it, or built by hand
+    cfg:TrainConf,  # As `load_cfg(…, command='eval')` gives it, or built by hand
+    run=None        # Folder for the results; None: a new one below cfg.output_dir
 )->Evaluation:      # Folder and figures; raises `Sam2VideoError`
     "Measure the model of a config on a split, beside the model before training"
     cfg = check_cfg(deepcopy(cfg))
     start = resolve_start(cfg)
     device_of(cfg.trainer.accelerator)       # what is not there is said before any video is read
-    run = new_run(cfg.output_dir)
-    OmegaConf.save(OmegaConf.structured(cfg), run/'config.yaml')
+    run = Path(run) if run else new_run(cfg.output_dir)
+    save_cfg(cfg, run/'config.yaml')
     try:
         with logging_to(run, cfg.log_level): return _evaluate(cfg, start, run)
     finally: os.environ.pop('SAM2_VIDEO_NB_RUN', None)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 import torch
 from omegaconf import OmegaConf
+from ..config import saved_settings
 from ..core import *
 from ..model.weights import *
 from ..model.sam2 import build_sam2, default_size, model_config, model_label, portable
@@ -280,7 +281,7 @@ class Source(NamedTuple):
 
     def cfg(self):
         "config.yaml of the run"
-        return OmegaConf.to_container(OmegaConf.load(self.run/'config.yaml')) if self.run else None
+        return saved_settings(self.run/'config.yaml') if self.run else None
 
     def metrics(self):
         "metrics.json of the run, where it has one by now"

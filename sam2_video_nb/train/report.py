@@ -251,7 +251,7 @@ def report_html(
     run = Path(run)
     if not run.is_dir(): raise DataError(f"{run}: no such run folder")
     if not (run/'config.yaml').is_file(): raise DataError(f"{run}: not a run folder: it has no config.yaml")
-    m, cfg = _json(run/'metrics.json', {}), OmegaConf.to_container(OmegaConf.load(run/'config.yaml'))
+    m, cfg = _json(run/'metrics.json', {}), saved_settings(run/'config.yaml')
     machine = _json(run/'environment.json', None) or environment()
     out = _head(run, m, read_status(run), cfg) + before_and_after(m) + _parts(m) + _pictures(run) + _data(m)
     out += _settings(cfg) + ['<h2>Environment</h2>', html_table(['', ''], list(machine.items()))]

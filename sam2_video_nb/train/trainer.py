@@ -17,7 +17,6 @@ from typing import NamedTuple
 import torch
 import pytorch_lightning as pl
 from fastcore.basics import patch
-from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Timer
 from torch.utils.data import DataLoader
 from ..config import *
@@ -675,7 +674,7 @@ def train(
     run = Path(run) if run else new_run(cfg.output_dir)
     first = not int(os.environ.get('LOCAL_RANK', 0))       # of the processes of this run
     status = Status(run if first and not cfg.trainer.fast_dev_run else None)
-    OmegaConf.save(OmegaConf.structured(cfg), run/'config.yaml')
+    save_cfg(cfg, run/'config.yaml')
     try:
         status.update(output=str(run))
         with logging_to(run, cfg.log_level), _quiet(cfg.log_level): r = _train(cfg, start, run, status)
