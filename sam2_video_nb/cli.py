@@ -538,7 +538,7 @@ def sweep_job(
     if code==130: raise KeyboardInterrupt       # of the whole sweep
     return math.nan if JF is None else JF
 
-# %% ../nbs/60_cli.ipynb #9d51de69
+# %% ../nbs/60_cli.ipynb #0b491a30
 def run_sweep(
     app:Application,
     words:HydraWords,
@@ -551,7 +551,7 @@ def run_sweep(
     one_device(c.settings.trainer, c.hydra.runtime.choices['hydra/launcher'])
     folder = new_run('multirun') if own_dir(c.hydra.sweep) else Path(c.hydra.sweep.dir)
     os.environ.pop('SAM2_VIDEO_NB_RUN', None)       # its jobs have folders of their own
-    more, keys, stopped = words.options.config_dir, {o.key for o in c.given if len(o.singles)!=1}, False
+    more, keys, stopped = words.options.config_dir, {o.key for o in c.given if o.varies}, False
     def job(cfg): return sweep_job(app, cfg, more, keys)
     place = f'hydra.sweep.dir={quoted(str(folder))}'
     try: start_hydra(job, app.name, [*words.flags, *(o.text for o in c.given), place])

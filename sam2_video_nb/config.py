@@ -730,6 +730,7 @@ class Override(NamedTuple):
     text:str            # As Hydra reads it
     values:tuple=()     # Of a setting of ours: what is checked before Hydra sees it
     singles:tuple=()    # Of a sweep: a text for each of several values
+    varies:bool=False   # From job to job of a sweep
 
     @property
     def single(self): return self.singles[0] if self.singles else self.text
@@ -788,7 +789,7 @@ def read_override(
     if bare in ('hydra.run.dir', 'hydra.sweep.dir') and raw[:1] not in ('"', "'"): text = f'{key}={quoted(raw)}'
     o = parsed(text, sweep=True)
     several = sweep and not hydras and o.is_discrete_sweep()
-    return Override(bare, text, singles=tuple(_each(o)) if several else ())
+    return Override(bare, text, singles=tuple(_each(o)) if several else (), varies=o.is_sweep_override())
 
 def _each(o): return [f'{o.key_or_group}={v}' for v in o.sweep_string_iterator()]
 
@@ -806,7 +807,7 @@ def _own_override(text, command, sweep):
     o = parsed(text, sweep)
     singles = _each(o) if o.is_discrete_sweep() else []
     sign = '++' if in_dict else ''
-    return Override(key, sign+text, named_values(o), tuple(sign+s for s in singles))
+    return Override(key, sign+text, named_values(o), tuple(sign+s for s in singles), o.is_sweep_override())
 
 # %% ../nbs/00_config.ipynb #62fec35d
 def expected(f)->str:   # `f`: a dataclass field, or None
