@@ -715,13 +715,16 @@ def dict_of(key:str)->str:   # Empty: none
     return next((k for k in dicts if key==k or key.startswith(k+'.')), '')
 
 # %% ../nbs/00_config.ipynb #ec197bd3
+_plain = r'[A-Za-z0-9_./-]+'                        # text that Hydra takes without quotes,
+_typed = r'[\d._eE+-]+|true|false|null|nan|inf'     # unless it is a value of another type
+
 def quoted(
     text:str   # Any
 )->str:
     "Text that Hydra's grammar takes as it is"
-    if re.fullmatch(r'[A-Za-z0-9_./-]+', text) and not re.fullmatch(r'[\d._eE+-]+|true|false|null|nan|inf', text, re.I): return text
-    text = re.sub(r"(\\*)('|$)", lambda m: 2*m[1] + ("\\'" if m[2] else ''), text)     # backslashes before a quote or the end
-    return f"'{text}'"
+    if re.fullmatch(_plain, text) and not re.fullmatch(_typed, text, re.I): return text
+    doubled = re.sub(r"(\\+)(?='|$)", r'\1\1', text)     # a backslash before a quote would hide it
+    return "'" + doubled.replace("'", r"\'") + "'"
 
 # %% ../nbs/00_config.ipynb #2beb7eeb
 class Override(NamedTuple):
@@ -733,7 +736,9 @@ class Override(NamedTuple):
     varies:bool=False   # From job to job of a sweep
 
     @property
-    def single(self): return self.singles[0] if self.singles else self.text
+    def single(self):
+        "Its text with one value; empty where a sweeper draws it"
+        return self.singles[0] if self.singles else '' if self.varies else self.text
     @property
     def whole(self):
         "Is it a dict that replaces another"
@@ -929,7 +934,8 @@ def as_settings(
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
     if OmegaConf.get_type(cfg) is not TrainConf: raise ConfigError(
-        "nothing checks the file that --config-name names: let it begin with a list of defaults, as a run's config.yaml does")
+        "nothing checks the file that --config-name names: "
+        "let it begin with a list of defaults, as a run's config.yaml does")
     cfg = deepcopy(cfg)
     with open_dict(cfg): cfg.pop('hydra', None)
     try: conf = OmegaConf.to_object(cfg)
@@ -961,12 +967,12 @@ def composed(
     groups = config_groups(folder)
     given = [read_override(text, command, sweep, groups) for text in overrides]
     for o in given: check_override(o)
-    first = [o.single for o in given]
+    first = [o.single for o in given if o.single]
     name = name or command or 'train'
     cfg = compose_cfg(first, name, folder)
-    for i, o in enumerate(given):
-        if o.values: continue
-        for other in o.singles[1:]: compose_cfg([*first[:i], other, *first[i+1:]], name, folder)
+    for o in given:
+        others = [] if o.values else o.singles[1:]          # groups: Hydra knows what there is
+        for text in others: compose_cfg([text if t==o.single else t for t in first], name, folder)
     return Composed(as_settings(cfg, given), cfg.hydra, given)
 
 def load_cfg(
