@@ -8,6 +8,7 @@ __all__ = ['Target', 'Annotation']
 # %% ../../nbs/51_panels.annotate.ipynb #c002
 import json, threading
 from collections import OrderedDict
+from contextlib import contextmanager
 from pathlib import Path
 import torch, torch.nn.functional as F
 from torch import Tensor
@@ -23,22 +24,30 @@ class Target:
     "An object that is being annotated"
     def __init__(self, name):
         self.name, self.prompts, self.bank = name, {}, MemoryBank()
-        self.low, self.tracked, self.saved = {}, {}, {}     # frame → logits (1,1,S/4,S/4); → was it reached backward; → mask of an earlier session, as RLE
-        self.todo = self.back = None                        # frames from which to track again, forward and backward
-        self.drafted = {}                                   # frame → (logits, their mask as RLE), for the draft
+        self.low = {}                   # frame → logits (1,1,S/4,S/4)
+        self.tracked = {}               # frame → was it reached backward?
+        self.saved = {}                 # frame → mask of an earlier session, as RLE
+        self.drafted = {}               # frame → (logits, their mask as RLE), for the draft
+        self.todo = self.back = None    # frames from which to track again, forward and backward
+
     @property
     def first(self): return min(self.prompts, default=None)    # frame of its first prompt
 
-    def again(self, t):
-        "What follows from a prompt on frame `t` is to be tracked again; before the first one, backward too"
-        self.todo = t if self.todo is None else min(self.todo, t)
-        if t<=self.first: self.back = t-1 if t else None
+@patch
+def again(self:Target, t):
+    "What follows from a prompt on frame `t` is to be tracked again; before the first one, backward too"
+    self.todo = t if self.todo is None else min(self.todo, t)
+    if t<=self.first: self.back = t-1 if t else None
 
-    def stands(self, t, reverse):
-        "Does the mask of an earlier session stay when this frame is tracked? It does, unless the object was corrected on the way here"
-        fixed = min((k for k, p in self.prompts.items() if p.pts is not None), default=None)
-        return t in self.saved and (fixed is None or (fixed>self.first if reverse else t<fixed))
+@patch
+def stands(self:Target, t, reverse)->bool:
+    "Does the mask of an earlier session stay when this frame is tracked? Unless it was corrected on the way here"
+    if t not in self.saved: return False
+    corrected = min((k for k, p in self.prompts.items() if p.pts is not None), default=None)
+    if corrected is None: return True
+    return corrected>self.first if reverse else t<corrected
 
+# %% ../../nbs/51_panels.annotate.ipynb #793e36b0
 class Annotation:
     "A video with objects, prompts, masks, and what of it is confirmed"
     def __init__(self,
@@ -49,15 +58,23 @@ class Annotation:
         keep_features:int=4     # Frames whose image features are kept, for the next click
     ):
         self.source, self.model, self.vid, self.precision = open_frames(video), model, str(vid), precision
-        self.size, self.targets, self.signed, self.past = self.source.size, {}, {}, []       # signed: frame → objects whose masks are confirmed there
-        self.before = set()                                                             # frames that are annotated in the file
-        self.feats, self.keep_features, self.lock, self.stopped = OrderedDict(), keep_features, threading.RLock(), False
-    def __len__(self): return len(self.source)
-    def __repr__(self): return f"Annotation({self.vid}: {len(self)} frames, {len(self.targets)} objects, {len(self.confirmed)} frames confirmed)"
+        self.size = self.source.size
+        self.targets = {}               # number → `Target`
+        self.signed = {}                # frame → objects whose masks are confirmed there
+        self.past = []                  # for `undo`: (object, frame, prompt and saved mask before)
+        self.before = set()             # frames that are annotated in the file
+        self.feats, self.keep_features = OrderedDict(), keep_features
+        self.lock, self.stopped = threading.RLock(), False
 
+    def __len__(self): return len(self.source)
+    def __repr__(self):
+        objects, confirmed = len(self.targets), len(self.confirmed)
+        return f"Annotation({self.vid}: {len(self)} frames, {objects} objects, {confirmed} frames confirmed)"
+
+# %% ../../nbs/51_panels.annotate.ipynb #f8ca9cbd
 @patch(as_prop=True)
 def confirmed(self:Annotation)->set:
-    "Frames that were confirmed with every object there is; one that was added since has to be looked at first"
+    "Frames that were confirmed with every object there is"
     now = {o for o, g in self.targets.items() if g.prompts}
     return {t for t, objs in self.signed.items() if now <= objs}
 
@@ -72,8 +89,9 @@ def _unsign(self:Annotation, o, t):
     self.signed.get(t, set()).discard(o)
     if not self.signed.get(t): self.signed.pop(t, None)
 
+# %% ../../nbs/51_panels.annotate.ipynb #9bee1b7f
 @patch
-def add(self:Annotation, name:str='object')->int:   # Its id
+def add(self:Annotation, name:str='object')->int:   # Its number
     "Another object, by name; several may share one"
     name = str(name).strip()
     if not name: raise PromptError("an object needs a name: it becomes its category")
@@ -82,17 +100,30 @@ def add(self:Annotation, name:str='object')->int:   # Its id
     return o
 
 @patch
-def _at(self:Annotation, o, t):
-    "The object, or an error that names what is wrong"
-    if o not in self.targets: raise PromptError(f"no object {o!r}: {'there are ' + ', '.join(map(str, self.targets)) if self.targets else 'add one first'}")
-    if not (isinstance(t, int) and 0<=t<len(self)): raise PromptError(f"no frame {t!r}: the video has frames 0 to {len(self)-1}")
+def remove(self:Annotation, o:int):
+    "Take an object away, with all that is known of it"
+    self._target(o, 0)
+    del self.targets[o]
+    for t in list(self.signed): self._unsign(o, t)
+    self.past = [p for p in self.past if p[0]!=o]
+
+@patch
+def _target(self:Annotation, o, t)->Target:
+    "The object, or an error that names what is wrong with it or with the frame"
+    if o not in self.targets:
+        there = 'there are ' + ', '.join(map(str, self.targets)) if self.targets else 'add one first'
+        raise PromptError(f"no object {o!r}: {there}")
+    if not (isinstance(t, int) and 0<=t<len(self)):
+        raise PromptError(f"no frame {t!r}: the video has frames 0 to {len(self)-1}")
     return self.targets[o]
 
 @patch
-def _inside(self:Annotation, t, *pts):
+def _check_inside(self:Annotation, t, *pts):
+    "Raises `PromptError` for a point (x,y) beside the picture"
     H, W = self.size
     for x, y in pts:
-        if not (0<=x<=W and 0<=y<=H): raise PromptError(f"frame {t}: ({x:.0f}, {y:.0f}) is outside the picture of {W}x{H} (width x height)")
+        if 0<=x<=W and 0<=y<=H: continue
+        raise PromptError(f"frame {t}: ({x:.0f}, {y:.0f}) is outside the picture of {W}x{H} (width x height)")
 
 # %% ../../nbs/51_panels.annotate.ipynb #9eeb1894
 @patch
@@ -106,54 +137,80 @@ def features(self:Annotation, t:int):
     return self.feats[t]
 
 @patch
-def _look(self:Annotation, g:Target, t, prompt=None, reverse=False, cond=True):
-    "Look at a frame for one object; logits and memory are kept, on the shelf that is always read if there is a prompt and `cond`"
-    m, cond, known = self.model, cond and prompt is not None, prompt is not None and (t in g.tracked or t in g.saved)
-    prev = self._logits(g, t) if prompt is not None and prompt.kind!='mask' else None
-    mode = m.training
-    m.eval()
-    try:
-        with torch.inference_mode(False), torch.no_grad(), in_precision(m.device, self.precision):
-            fo, memory = frame_step(m.sam2, m.tap, self.features(t), t, g.bank, len(self), None if prompt is None else [scale_prompt(prompt, self.size, m.image_size)],
-                                    predictor_memory=True, reverse=g.tracked.get(t, reverse) if known else reverse, known=known, prev=prev)
-    finally: m.train(mode)
-    if cond: g.bank.rest.pop(t, None)
-    g.bank.write(t, memory, prompted=cond)
-    g.low[t] = fo.low_res.float().cpu()
-
-@patch
-def _logits(self:Annotation, g, t):
-    "The mask that a click on this frame corrects, as logits, or None"
-    if t in g.saved: return (resize_masks(rle_decode(g.saved[t])[None], self.model.image_size//4)[None].float()*20-10).to(self.model.device)
+def _before_click(self:Annotation, g, t)->Tensor:   # (1,1,S/4,S/4), or None
+    "The mask that a click on this frame corrects, as logits"
+    if t in g.saved:
+        mask = resize_masks(rle_decode(g.saved[t])[None], self.model.image_size//4)[None]
+        return (mask.float()*20-10).to(self.model.device)
     return g.low[t].to(self.model.device).clamp(-32, 32) if t in g.low else None
 
+# %% ../../nbs/51_panels.annotate.ipynb #fc152827
+@contextmanager
+def _frozen(model, precision):
+    "The model as it is used and not trained; afterwards it is as it was"
+    mode = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(False), torch.no_grad(), in_precision(model.device, precision): yield
+    finally: model.train(mode)
+
+@patch
+def _segment(self:Annotation,
+    g:Target,       # One object
+    t,              # Frame
+    prompt=None,    # In pixels of the video
+    reverse=False,  # Tracked backward
+    cond=True       # A prompted frame goes on the shelf of memory that is always read
+):
+    "Find an object on a frame; logits and memory are kept"
+    m, cond = self.model, cond and prompt is not None
+    known = prompt is not None and (t in g.tracked or t in g.saved)
+    corrects = prompt is not None and prompt.kind!='mask'
+    with _frozen(m, self.precision):
+        out, memory = frame_step(
+            m.sam2, m.tap, self.features(t), t, g.bank, len(self),
+            None if prompt is None else [scale_prompt(prompt, self.size, m.image_size)],
+            predictor_memory=True,
+            reverse=g.tracked.get(t, reverse) if known else reverse,
+            known=known,
+            prev=self._before_click(g, t) if corrects else None)
+    if cond: g.bank.rest.pop(t, None)
+    g.bank.write(t, memory, prompted=cond)
+    g.low[t] = out.low_res.float().cpu()
+
+# %% ../../nbs/51_panels.annotate.ipynb #ab80da61
 @patch
 def _prompt(self:Annotation, o, t, prompt):
-    "Give an object a prompt on a frame in place of what it had there; its mask comes at once, what follows is to be tracked again"
-    g = self._at(o, t)
+    "Give an object a prompt on a frame, in place of what it had there; what follows is to be tracked again"
+    g = self._target(o, t)
     with self.lock:
-        self._look(g, t, prompt)
+        self._segment(g, t, prompt)
         self.past.append((o, t, g.prompts.get(t), g.saved.pop(t, None)))
         g.prompts[t] = prompt
-        g.again(t); self._unsign(o, t)
+        g.again(t)
+        self._unsign(o, t)
 
 @patch
 def click(self:Annotation, o:int, t:int, x:float, y:float, positive:bool=True):
-    "A click on an object, or beside it, in pixels of the video"
-    g = self._at(o, t)
-    self._inside(t, (x, y))
+    "A click on an object, or beside it, in pixels of the video; it joins those that are there on this frame"
+    g = self._target(o, t)
+    self._check_inside(t, (x, y))
     old, new = g.prompts.get(t), clicks([(x, y)], [int(positive)])
-    if old is None or old.pts is None:
-        if not positive and not self.known(o, t): raise PromptError(f"object {o}, frame {t}: the first click goes on the object (a negative one takes away from a mask)")
-        self._prompt(o, t, new)
-    else: self._prompt(o, t, old._replace(pts=torch.cat([old.pts, new.pts]), labels=torch.cat([old.labels, new.labels])))
+    if old is not None and old.pts is not None:
+        new = old._replace(pts=torch.cat([old.pts, new.pts]), labels=torch.cat([old.labels, new.labels]))
+    elif not positive and not self.known(o, t):
+        why = 'the first click goes on the object (a negative one takes away from a mask)'
+        raise PromptError(f"object {o}, frame {t}: {why}")
+    self._prompt(o, t, new)
 
 @patch
 def box(self:Annotation, o:int, t:int, x0:float, y0:float, x1:float, y1:float):
     "A box around an object, in pixels of the video; it takes the place of what was there on this frame"
-    self._at(o, t)
-    self._inside(t, (x0, y0), (x1, y1))
-    if x1-x0<1 or y1-y0<1: raise PromptError(f"frame {t}: a box of {x1-x0:.0f}x{y1-y0:.0f} pixels: drag from one corner of the object to the other")
+    self._target(o, t)
+    self._check_inside(t, (x0, y0), (x1, y1))
+    if min(x1-x0, y1-y0)<1:
+        size = f'{x1-x0:.0f}x{y1-y0:.0f}'
+        raise PromptError(f"frame {t}: a box of {size} pixels: drag from one corner of the object to the other")
     self._prompt(o, t, box(x0, y0, x1, y1))
 
 # %% ../../nbs/51_panels.annotate.ipynb #2e680f0e
@@ -170,181 +227,267 @@ def known(self:Annotation, o:int, t:int)->bool:
     "Was this object looked for on this frame?"
     return t in self.targets[o].low or t in self.targets[o].saved
 
+# %% ../../nbs/51_panels.annotate.ipynb #972e2481
+@patch
+def forget(self:Target, t):
+    "Nothing is known of this frame"
+    for shelf in (self.bank.cond, self.bank.rest, self.low, self.tracked): shelf.pop(t, None)
+
 @patch
 def undo(self:Annotation)->int:   # The frame, or None
-    "Take the last prompt back; what was tracked from it is forgotten"
+    "Take the last prompt back"
     if not self.past: return None
     o, t, old, saved = self.past.pop()
     g = self.targets.get(o)
     if g is None: return t
     with self.lock:
         del g.prompts[t]
-        for shelf in (g.bank.cond, g.bank.rest, g.low, g.tracked): shelf.pop(t, None)
-        forget = [k for k in g.low if k not in g.prompts] if g.first is None or t<g.first else []
-        for k in forget:
-            for shelf in (g.bank.rest, g.low, g.tracked): shelf.pop(k, None)
-        for k in (t, *forget): self._unsign(o, k)
-        if old is not None: self._look(g, t, old); g.prompts[t] = old
+        was_first = g.first is None or t<g.first
+        tracked_from_it = [k for k in g.low if k not in g.prompts] if was_first else []
+        for k in {t, *tracked_from_it}:
+            g.forget(k)
+            self._unsign(o, k)
+        if old is not None:
+            self._segment(g, t, old)
+            g.prompts[t] = old
         if saved is not None: g.saved[t] = saved
-        if g.prompts: g.again(max(t, g.first)); g.todo = max(g.todo, g.first)
-        else: g.todo = g.back = None
+        g.again_without(t)
     return t
 
 @patch
-def remove(self:Annotation, o:int):
-    "Take an object away, with all that is known of it"
-    self._at(o, 0)
-    del self.targets[o]
-    for t in list(self.signed): self._unsign(o, t)
-    self.past = [p for p in self.past if p[0]!=o]
+def again_without(self:Target, t):
+    "A prompt on frame `t` is gone: what is to be tracked again now"
+    if not self.prompts: self.todo = self.back = None
+    else:
+        self.again(max(t, self.first))
+        self.todo = max(self.todo, self.first)
 
 # %% ../../nbs/51_panels.annotate.ipynb #ee0718c4
 @patch
 def untracked(self:Annotation)->dict:   # object → frame
     "From where each object is to be tracked"
-    return {o: t for o, g in self.targets.items() if (t := g.back if g.todo is None else g.todo) is not None}
-
-@patch
-def to_track(self:Annotation, backward=True)->int:
-    "Frames that `track` will visit"
-    return sum(1 for _ in self._route(backward))
+    starts = {o: g.back if g.todo is None else g.todo for o, g in self.targets.items()}
+    return {o: t for o, t in starts.items() if t is not None}
 
 @patch
 def _route(self:Annotation, backward=True):
     "(frame, backward?, objects) in the order in which they are visited"
-    todo, back = ({o: getattr(g, k) for o, g in self.targets.items() if getattr(g, k) is not None} for k in ('todo', 'back'))
-    for t in range(min(todo.values(), default=len(self)), len(self)): yield t, False, [o for o, k in todo.items() if t>=k]
-    for t in range(max(back.values(), default=-1) if backward else -1, -1, -1): yield t, True, [o for o, k in back.items() if t<=k]
+    ahead = {o: g.todo for o, g in self.targets.items() if g.todo is not None}
+    for t in range(min(ahead.values(), default=len(self)), len(self)):
+        yield t, False, [o for o, k in ahead.items() if t>=k]
+    behind = {o: g.back for o, g in self.targets.items() if g.back is not None and backward}
+    for t in range(max(behind.values(), default=-1), -1, -1):
+        yield t, True, [o for o, k in behind.items() if t<=k]
 
+@patch
+def to_track(self:Annotation, backward=True)->int:
+    "Frames that `track` will visit"
+    return len(list(self._route(backward)))
+
+# %% ../../nbs/51_panels.annotate.ipynb #1c0b2dc0
 @patch
 def _fill(self:Annotation, o, t, reverse):
     "A frame without a prompt: found from memory; or what was confirmed earlier, which only goes to memory"
     g = self.targets[o]
-    if not g.stands(t, reverse):
+    if g.stands(t, reverse):
+        mask = rle_decode(g.saved[t])
+        if mask.any(): self._segment(g, t, mask_prompt(mask), cond=False)
+    else:
         g.saved.pop(t, None)
-        self._look(g, t, reverse=reverse); self._unsign(o, t)
-    elif (m := rle_decode(g.saved[t])).any(): self._look(g, t, mask_prompt(m), cond=False)
+        self._segment(g, t, reverse=reverse)
+        self._unsign(o, t)
+
+@patch
+def _visit(self:Annotation, o, t, reverse):
+    "Track one object on one frame, and remember where to go on"
+    g = self.targets.get(o)
+    if g is None: return               # taken away meanwhile
+    with self.lock:
+        if t not in g.prompts: self._fill(o, t, reverse)
+        g.tracked[t] = reverse
+        if reverse: g.back = t-1 if t else None
+        else: g.todo = t+1 if t+1<len(self) else None
 
 @patch
 def track(self:Annotation, backward:bool=True):
     "Fill the video with masks; yields the frames as they are done"
-    if not any(g.prompts for g in self.targets.values()): raise PromptError("nothing to track: click on an object first")
+    if not any(g.prompts for g in self.targets.values()):
+        raise PromptError("nothing to track: click on an object first")
     self.stopped = False
     for t, reverse, objs in list(self._route(backward)):
         if self.stopped: break
-        for o in objs:
-            g = self.targets.get(o)
-            if g is None: continue
-            with self.lock:
-                if t not in g.prompts: self._fill(o, t, reverse)
-                g.tracked[t] = reverse
-                if reverse: g.back = t-1 if t else None
-                else: g.todo = t+1 if t+1<len(self) else None
+        for o in objs: self._visit(o, t, reverse)
         yield t
 
 # %% ../../nbs/51_panels.annotate.ipynb #1543ecea
 @patch
-def confirm(self:Annotation, ts=None)->list:   # Frames that are confirmed now
-    "The masks of these frames are right, of every object; None: all frames where every object was looked for"
-    objs = [o for o, g in self.targets.items() if g.prompts] or list(self.targets)
-    ts = [t for t in range(len(self)) if all(self.known(o, t) for o in objs)] if ts is None else list(ts)
+def confirm(self:Annotation,
+    ts=None   # Frames; None: all where every object was looked for
+)->list:      # Frames that are confirmed now
+    "The masks of these frames are right, of every object"
     if not self.targets: raise PromptError("nothing to confirm: there is no object")
-    for t in ts: self._at(next(iter(self.targets)), t)
+    objs = [o for o, g in self.targets.items() if g.prompts] or list(self.targets)
+    if ts is None: ts = [t for t in range(len(self)) if all(self.known(o, t) for o in objs)]
+    for t in ts: self._target(objs[0], t)         # no such frame: nothing is confirmed
     for t in ts: self.signed[t] = set(objs)
     return sorted(ts)
 
 @patch
-def _files(self:Annotation, root):
-    "Frames as the JSON names them; copied where they lie elsewhere"
-    out, folder = [], Path('frames')/''.join(c if c.isalnum() or c in '-_.' else '_' for c in self.vid)
-    for t, name in enumerate(self.source.names):
-        o = self.source.items[t] if hasattr(self.source, 'items') else None
-        if isinstance(o, (str, Path)) and Path(o).resolve().is_relative_to(root.resolve()): out.append(Path(o).resolve().relative_to(root.resolve()).as_posix()); continue
-        out.append((folder/f'{name}.png').as_posix())
-    lost = [t for t, f in enumerate(out) if not (root/f).is_file()]
-    if lost:
-        for t, im in zip(range(lost[0], lost[-1]+1), self.source.range(lost[0], lost[-1]+1)):
-            if not (root/out[t]).is_file():
-                with written_whole(root/out[t]) as p: im.save(p)
-    return out
-
-@patch
-def _confirmed_masks(self:Annotation)->dict:   # Frame → object → RLE
+def _confirmed_masks(self:Annotation)->dict:   # frame → object → RLE
     "The masks that were confirmed and have a pixel"
-    masks = {t: {o: self.mask(o, t) for o in sorted(objs)} for t, objs in self.signed.items()}
+    masks = {t: {o: self.mask(o, t) for o in sorted(self.signed[t])} for t in sorted(self.signed)}
     return {t: {o: rle_encode(m) for o, m in found.items() if m.any()} for t, found in masks.items()}
 
+# %% ../../nbs/51_panels.annotate.ipynb #577ea59c
+@patch
+def _frame_name(self:Annotation, root, t)->str:
+    "What the JSON in folder `root` calls a frame"
+    path = self.source.items[t] if hasattr(self.source, 'items') else None
+    if isinstance(path, (str, Path)) and Path(path).resolve().is_relative_to(root.resolve()):
+        return Path(path).resolve().relative_to(root.resolve()).as_posix()
+    return (Path('frames')/safe_name(self.vid)/f'{self.source.names[t]}.png').as_posix()
+
+@patch
+def _copied_frames(self:Annotation, root)->list:
+    "Names of all frames; those that are not there are copied"
+    names = [self._frame_name(root, t) for t in range(len(self))]
+    missing = [t for t, name in enumerate(names) if not (root/name).is_file()]
+    if not missing: return names
+    start, end = missing[0], missing[-1]+1
+    for t, im in zip(range(start, end), self.source.range(start, end)):
+        if (root/names[t]).is_file(): continue
+        with written_whole(root/names[t]) as p: im.save(p)
+    return names
+
+# %% ../../nbs/51_panels.annotate.ipynb #789261e3
+def _others(path, vid)->dict:
+    "What a COCO-video JSON holds but for one video; nothing where there is no file"
+    old = read_json(path) if path.is_file() else {}
+    if old: CocoVideo(path)            # not a dataset: an error, and nothing is overwritten
+    old = dict(images=[], annotations=[], categories=[]) | old
+    mine = {str(i['id']) for i in old['images'] if str(i['video_id'])==vid}
+    images = [i for i in old['images'] if str(i['id']) not in mine]
+    annotations = [a for a in old['annotations'] if str(a['image_id']) not in mine]
+    return old | dict(images=images, annotations=annotations)
+
+def _unused(ids)->int:
+    "A number above all numbers"
+    return max((i for i in ids if isinstance(i, int)), default=0)+1
+
+@patch
+def _image_rows(self:Annotation, names, first, objs)->list:
+    "The frames for a JSON, numbered from `first`; `objs` are the objects that the file will know"
+    H, W = self.size
+    rows = []
+    for t, name in enumerate(names):
+        confirmed = t in self.signed
+        row = dict(id=first+t, file_name=name, video_id=self.vid, order_in_video=t)
+        row |= dict(height=H, width=W, is_annotated=confirmed)
+        looked_at = objs & self.signed.get(t, set())
+        if confirmed and looked_at<objs: row['annotated_tracks'] = sorted(looked_at)
+        rows.append(row)
+    return rows
+
+@patch
+def _annotation_rows(self:Annotation, rles, cats, first, first_image)->list:
+    "The masks for a JSON, numbered from `first`"
+    found = [(t, o, rle) for t, masks in rles.items() for o, rle in masks.items()]
+    def row(n, t, o, rle):
+        cat = cats[self.targets[o].name]
+        return dict(id=n, image_id=first_image+t, category_id=cat, track_id=o, iscrowd=0, segmentation=rle)
+    return [row(n, *mask) for n, mask in enumerate(found, first)]
+
+# %% ../../nbs/51_panels.annotate.ipynb #ec109340
 @patch
 def save(self:Annotation,
     path   # JSON; other videos in it stay
 )->Path:
     "Write what is confirmed as COCO-video JSON"
     path = Path(path)
-    if not self.signed: raise DataError(f"{path}: no frame is confirmed: look at the masks and confirm the frames where they are right")
-    old = read_json(path) if path.is_file() else {}
-    if old: CocoVideo(path)                                      # not a dataset: an error, and nothing is overwritten
-    (H, W), mine = self.size, {str(i['id']) for i in old.get('images', ()) if str(i['video_id'])==self.vid}
-    images = [i for i in old.get('images', ()) if str(i['id']) not in mine]
-    anns = [a for a in old.get('annotations', ()) if str(a['image_id']) not in mine]
-    cats = {c['name']: c['id'] for c in old.get('categories', ())}
-    def fresh(ids): return max([i for i in ids if isinstance(i, int)], default=0)+1
-    for g in self.targets.values(): cats.setdefault(g.name, fresh(cats.values()))
-    first, n = fresh(i['id'] for i in images), fresh(a['id'] for a in anns)
+    if not self.signed:
+        raise DataError(f"{path}: no frame is confirmed: look at the masks and confirm the frames where they are right")
+    file = _others(path, self.vid)
+    images, annotations, known = (file.pop(k) for k in ('images', 'annotations', 'categories'))
+    cats = {c['name']: c['id'] for c in known}
+    for g in self.targets.values(): cats.setdefault(g.name, _unused(cats.values()))
     rles = self._confirmed_masks()
-    there = {o for masks in rles.values() for o in masks}          # objects that the file will know
-    for t, name in enumerate(self._files(path.parent)):
-        looked = sorted(there & self.signed.get(t, set()))
-        some = dict(annotated_tracks=looked) if t in self.signed and set(looked) < there else {}
-        where = dict(id=first+t, file_name=name, video_id=self.vid, order_in_video=t, height=H, width=W)
-        images.append(dict(**where, is_annotated=t in self.signed, **some))
-        for o, rle in rles.get(t, {}).items():
-            anns.append(dict(id=n, image_id=first+t, category_id=cats[self.targets[o].name], track_id=o, iscrowd=0, segmentation=rle))
-            n += 1
+    objs = {o for masks in rles.values() for o in masks}
+    first_image = _unused(i['id'] for i in images)
+    images += self._image_rows(self._copied_frames(path.parent), first_image, objs)
+    annotations += self._annotation_rows(rles, cats, _unused(a['id'] for a in annotations), first_image)
     self.before = set(self.signed)
-    return write_coco(path, images, anns, [dict(id=i, name=c) for c, i in cats.items()], **{k: v for k, v in old.items() if k not in ('images', 'annotations', 'categories')})
+    return write_coco(path, images, annotations, [dict(id=i, name=name) for name, i in cats.items()], **file)
+
+# %% ../../nbs/51_panels.annotate.ipynb #e186a228
+@patch
+def _check_same(self:Annotation, coco, vid):
+    "Raises `DataError` where a file means another video"
+    there, here = len(coco.frames[vid]), len(self)
+    if there!=here:
+        raise DataError(f"{coco.path}: video {self.vid!r} has {there} frames there, {here} here: "
+                        "give another video id, or another file")
+    if coco.size(vid)!=self.size:
+        raise DataError(f"{coco.path}: video {self.vid!r} is {coco.size(vid)} there, {self.size} here (height, width)")
+
+def _numbers(objs)->list:
+    "Numbers for a dataset's objects: their own, where all have one"
+    own = [o if isinstance(o, int) else n for n, (o, _) in enumerate(objs, 1)]
+    return own if len(set(own))==len(own) else list(range(1, len(own)+1))
+
+def _saved_masks(coco, vid, ids)->dict:   # frame → object → RLE
+    "All that is annotated of a video; `ids` are the objects' numbers"
+    looked_at, saved = coco.state(vid)!=UNLABELLED, {}
+    for t, frame in enumerate(coco.frames[vid]):
+        if not frame.annotated: continue
+        saved[t] = {ids[n]: rle_encode(m) for n, m in enumerate(coco.masks(vid, t)) if looked_at[t,n]}
+    return saved
+
+# %% ../../nbs/51_panels.annotate.ipynb #77d2926d
+@patch
+def _take_up(self:Annotation, o, masks):
+    "Go on with an object whose masks (frame → RLE) were saved"
+    g = self.targets[o]
+    seen = ((t, m) for t, rle in masks.items() if (m := rle_decode(rle)).any())
+    t, mask = next(seen, (None, None))
+    if t is not None: self._prompt(o, t, mask_prompt(mask))
+    g.saved = masks
+    if len(masks)==len(self): g.todo = g.back = None
 
 @patch
 def load(self:Annotation,
     path   # As `save` wrote it
 )->bool:   # Is this video in it
-    "Go on with an annotation: what was confirmed is confirmed, and an object is known by its first mask"
+    "Go on with an annotation"
     if not Path(path).is_file(): return False
     coco = CocoVideo(path)
     vid = next((v for v in coco.videos if str(v)==self.vid), None)
     if vid is None: return False
-    if len(coco.frames[vid])!=len(self): raise DataError(f"{path}: video {self.vid!r} has {len(coco.frames[vid])} frames there, {len(self)} here: give another video id, or another file")
-    if coco.size(vid)!=self.size: raise DataError(f"{path}: video {self.vid!r} is {coco.size(vid)} there, {self.size} here (height, width)")
-    ids = {n: (o if isinstance(o, int) else n+1) for n, (o, _) in enumerate(coco.objs[vid])}
-    if len(set(ids.values()))<len(ids): ids = {n: n+1 for n in ids}
-    for n, (_, c) in enumerate(coco.objs[vid]): self.targets[ids[n]] = Target(coco.cats[c])
-    looked, saved = coco.state(vid)!=UNLABELLED, {}
-    for t, f in enumerate(coco.frames[vid]):
-        if f.annotated: saved[t] = {ids[n]: rle_encode(m) for n, m in enumerate(coco.masks(vid, t)) if looked[t,n]}
-    for o, g in self.targets.items():
-        own = {t: masks[o] for t, masks in saved.items() if o in masks}
-        t, m = next(((t, m) for t, rle in own.items() if (m := rle_decode(rle)).any()), (None, None))
-        if t is not None: self._prompt(o, t, mask_prompt(m))
-        g.saved = own
-        if len(own)==len(self): g.todo = g.back = None
+    self._check_same(coco, vid)
+    ids = _numbers(coco.objs[vid])
+    saved = _saved_masks(coco, vid, ids)
+    self.targets |= {o: Target(coco.cats[c]) for o, (_, c) in zip(ids, coco.objs[vid])}
+    for o in self.targets: self._take_up(o, {t: masks[o] for t, masks in saved.items() if o in masks})
     self.signed = {t: set(masks) for t, masks in saved.items() if masks}
     self.past, self.before = [], set(self.signed)
     return True
 
 # %% ../../nbs/51_panels.annotate.ipynb #c978b9bd
-def _plain_prompt(p):
+def _plain_prompt(p)->dict:
     "A prompt for JSON"
     out = dict(kind=p.kind)
     if p.pts is not None: out |= dict(pts=p.pts.tolist(), labels=p.labels.tolist())
     if p.mask is not None: out['mask'] = rle_encode(p.mask)
     return out
 
-def _prompt_of(d):
+def _prompt_of(d)->Prompt:
     "The prompt again"
     if d['kind']=='mask': return mask_prompt(torch.as_tensor(rle_decode(d['mask'])).bool())
-    return Prompt(d['kind'], torch.tensor(d['pts'], dtype=torch.float32), torch.tensor(d['labels'], dtype=torch.int32))
+    pts, labels = torch.tensor(d['pts'], dtype=torch.float32), torch.tensor(d['labels'], dtype=torch.int32)
+    return Prompt(d['kind'], pts, labels)
 
+# %% ../../nbs/51_panels.annotate.ipynb #6952ee11
 @patch
-def _as_rle(self:Annotation, o, t):
+def _as_rle(self:Annotation, o, t)->dict:
     "An object's mask as RLE, made once as long as its logits are the same"
     g = self.targets[o]
     if t in g.saved: return g.saved[t]
@@ -355,28 +498,35 @@ def _as_rle(self:Annotation, o, t):
     return rle
 
 @patch
+def _plain_target(self:Annotation, o)->dict:
+    "An object for JSON"
+    g = self.targets[o]
+    return dict(
+        id=o,
+        name=g.name,
+        todo=g.todo,
+        back=g.back,
+        backward=sorted(t for t, reverse in g.tracked.items() if reverse),
+        prompts={t: _plain_prompt(p) for t, p in g.prompts.items()},
+        masks={t: self._as_rle(o, t) for t in sorted({*g.low, *g.saved})})
+
+@patch
 def draft(self:Annotation)->dict:   # Ready for JSON
     "All that is known, confirmed or not"
-    def one(o, g):
-        masks = {t: self._as_rle(o, t) for t in sorted({*g.low, *g.saved})}
-        prompts = {t: _plain_prompt(p) for t, p in g.prompts.items()}
-        backward = sorted(t for t, reverse in g.tracked.items() if reverse)
-        return dict(id=o, name=g.name, todo=g.todo, back=g.back, backward=backward, prompts=prompts, masks=masks)
     with self.lock:
         confirmed = {t: sorted(objs) for t, objs in self.signed.items()}
-        objects = [one(o, g) for o, g in self.targets.items()]
+        objects = [self._plain_target(o) for o in self.targets]
     return dict(draft=1, video=self.vid, frames=len(self), size=list(self.size), objects=objects, confirmed=confirmed)
 
-def _drafted(d):
-    "Objects, and what is confirmed, of a draft"
-    targets = {}
-    for o in d['objects']:
-        g = targets[int(o['id'])] = Target(str(o['name']))
-        g.prompts = {int(t): _prompt_of(p) for t, p in o['prompts'].items()}
-        g.saved = {int(t): m for t, m in o['masks'].items()}
-        g.tracked = {t: t in o['backward'] for t in g.saved}
-        g.todo, g.back = o['todo'], o['back']
-    return targets, {int(t): set(objs) for t, objs in d['confirmed'].items()}
+# %% ../../nbs/51_panels.annotate.ipynb #d52f12e6
+def _target_of(d)->Target:
+    "An object of a draft again"
+    g = Target(str(d['name']))
+    g.prompts = {int(t): _prompt_of(p) for t, p in d['prompts'].items()}
+    g.saved = {int(t): rle for t, rle in d['masks'].items()}
+    g.tracked = {t: t in d['backward'] for t in g.saved}
+    g.todo, g.back = d['todo'], d['back']
+    return g
 
 @patch
 def _remember(self:Annotation, g, near=6):
@@ -384,8 +534,8 @@ def _remember(self:Annotation, g, near=6):
     ahead = [] if g.todo is None else range(max(g.todo-near, 0), g.todo)
     behind = [] if g.back is None else range(g.back+1, g.back+1+near)
     for t in sorted({*g.prompts, *ahead, *behind} & set(g.saved)):
-        m = rle_decode(g.saved[t])
-        if m.any(): self._look(g, t, mask_prompt(m), cond=t in g.prompts)
+        mask = rle_decode(g.saved[t])
+        if mask.any(): self._segment(g, t, mask_prompt(mask), cond=t in g.prompts)
 
 @patch
 def restore(self:Annotation,
@@ -393,9 +543,13 @@ def restore(self:Annotation,
 )->int:      # Frames with masks; raises `DataError` where it is not a draft of this video
     "Go on with a draft, in place of what is here"
     there, here = (d.get('video'), d.get('frames'), tuple(d.get('size', ()))), (self.vid, len(self), self.size)
-    if d.get('draft')!=1 or there!=here: raise DataError(f"a draft of video, frames and size {there}, here it is {here}")
-    try: targets, signed = _drafted(d)
-    except (KeyError, TypeError, ValueError, AttributeError) as e: raise DataError(f"not a whole draft ({type(e).__name__}: {e})") from None
+    if d.get('draft')!=1 or there!=here:
+        raise DataError(f"a draft of video, frames and size {there}, here it is {here}")
+    try:
+        targets = {int(o['id']): _target_of(o) for o in d['objects']}
+        signed = {int(t): set(objs) for t, objs in d['confirmed'].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise DataError(f"not a whole draft ({type(e).__name__}: {e})") from None
     self.targets, self.signed, self.past = targets, signed, []
     for g in targets.values(): self._remember(g)
     return len({t for g in targets.values() for t in g.saved})

@@ -571,9 +571,11 @@ def close_draft(self:Annotator):
     self.draft.end()
     self.say('another panel was opened on this video: what is done here is not kept in the draft any more', error=True)
 
+def _is_dataset(what): return isinstance(what, CocoVideo) or str(what).endswith('.json')
+
 def _pictures(video, vid):
     "(what `Annotation` opens, what the video is called)"
-    if isinstance(video, tuple) and len(video)==2 and (isinstance(video[0], CocoVideo) or str(video[0]).endswith('.json')):
+    if isinstance(video, tuple) and len(video)==2 and _is_dataset(video[0]):
         coco = as_dataset(video[0])
         name, = coco.subset([video[1]]).videos
         return [f.path for f in coco.frames[name]], vid or name

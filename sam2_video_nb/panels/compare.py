@@ -46,13 +46,15 @@ class Comparison(Player):
         self.labels = [f"{v}  J {'none' if scores[v] is None else f'{scores[v]:.3f}'}" for v in self.videos]
         super().__init__(**self._place(0))
 
+# %% ../../nbs/53_panels.compare.ipynb #e0cc9252
 @patch
 def _tracked(self:Comparison, vid)->ComparedVideo:
     "A video, tracked by both, at the size in which it is shown"
     if vid in self.kept: return self.kept[vid]
     prompts = truth_prompts(self.coco, vid, self.policy, self.seed)
     hw = shown_size(self.coco.size(vid), self.size)
-    by_model = {m: tracked_masks(m, self.coco, vid, prompts, hw, self.conf) for m in self.models}   # once, if both are one
+    # once, where both models are one
+    by_model = {m: tracked_masks(m, self.coco, vid, prompts, hw, self.conf) for m in self.models}
     masks, js = zip(*(by_model[m] for m in self.models))
     packed = tuple([np.packbits(frame, -1) for frame in m.numpy()] for m in masks)
     self.kept[vid] = ComparedVideo(packed, js, prompts)

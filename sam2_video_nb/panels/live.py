@@ -90,7 +90,8 @@ def story(
     return {label: text for label, text in lines.items() if text}
 
 # %% ../../nbs/54_panels.live.ipynb #41e3fdc3
-_alarm = 'font-weight:bold;color:#b34700;color:light-dark(#b34700,#ff9a57)'     # on light, on dark; older browsers know only the first
+# on light, on dark; older browsers know only the first
+_alarm = 'font-weight:bold;color:#b34700;color:light-dark(#b34700,#ff9a57)'
 
 def _status_row(label, text)->str:
     style = f' style="{_alarm}"' if label=='error' else ''
@@ -131,6 +132,7 @@ def _button(wish, do):
 
 def _image(kind): return W.Image(format=kind, layout=W.Layout(max_width='100%'))
 
+# %% ../../nbs/54_panels.live.ipynb #c2fa6306
 class Watch(W.VBox):
     "A run as a panel"
     def __init__(self,
@@ -293,7 +295,8 @@ def _start(run)->subprocess.Popen:
     "Train in a process of its own, which a kernel that is interrupted or ends does not take along"
     command = [sys.executable, '-m', 'sam2_video_nb.panels.live', str(run)]
     with open(run/'output.log', 'wb') as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        streams = dict(stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, start_new_session=True, **streams)
 
 def train_live(
     cfg:TrainConf      # As `load_cfg` gives it, or built by hand
