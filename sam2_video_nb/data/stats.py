@@ -10,172 +10,306 @@ import math, re
 from collections import Counter, defaultdict
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 import numpy as np
 from pycocotools import mask as rle_api
+from torch import Tensor
 from ..core import *
 from ..show import histograms
 from .coco import *
 
-# %% ../../nbs/16_data.stats.ipynb #c008
-def _video_stats(coco, vid, out, lags):
-    "Add a video to the counts"
-    frames, areas = coco.frames[vid], coco.areas(vid)
-    at = [t for t, f in enumerate(frames) if f.annotated]
-    labelled, known = areas[at], areas[at]!=UNLABELLED
-    out['partly'] += (known.any(1) & ~known.all(1)).sum().item()
-    out['frames'] += len(frames); out['annotated'] += len(at); out['objects'] += len(coco.objs[vid]); out['lengths'].append(len(frames))
-    columns = {tuple(c) for c in known.T.tolist()} or {(True,)*len(at)}        # objects that were looked at on the same frames
-    for c in sorted(columns): out['spacing'] += np.diff([t for t, k in zip(at, c) if k]).tolist()
-    out['objects_per_frame'].update((labelled>0).sum(1).tolist())
-    rles = [coco._rles(vid, t) for t in at]
-    for i, t in enumerate(at):
-        h, w = coco.frame_size(vid, t)
-        for n, r in rles[i].items():
-            if n < 0 or labelled[i,n] <= 0: continue
-            _, _, bw, bh = rle_api.toBbox(r)
-            out['sizes'].append(labelled[i,n].item()/(h*w)); out['sides'].append(min(bw/w, bh/h))
-            own = known[:,n].nonzero().flatten().tolist()                      # labels of this object
-            for lag in lags:
-                k = own.index(i)+lag
-                if k < len(own) and labelled[own[k],n]>0: out['overlap'][lag].append(float(rle_api.iou([r], [rles[own[k]][n]], [0])[0,0]))
-    for (_, cat), a in zip(coco.objs[vid], labelled.T):
-        a = a[a!=UNLABELLED]
-        runs = [(seen, len(list(g))) for seen, g in groupby((a>0).tolist())]
-        out['visible_runs'] += [k for seen, k in runs if seen]
-        out['gaps'] += [k for (seen, k), before, after in zip(runs[1:], runs, runs[2:]) if not seen]
-        out['disappearances'] += sum(x[0] and not y[0] for x, y in zip(runs, runs[1:]))
-        out['reappearances'] += max(sum(seen for seen, _ in runs)-1, 0)
-        out['late'] += bool(len(runs)>1 and not runs[0][0])
-        c = out['categories'][coco.cats[cat]]
-        c['objects'] += 1; c['visible'] += (a>0).sum().item()
+# %% ../../nbs/16_data.stats.ipynb #1e208947
+class _Labels(NamedTuple):
+    "What is known of a video"
+    at:list       # L annotated frames
+    areas:Tensor  # (L,N) pixels of each object there, 0 where it is absent
+    known:Tensor  # (L,N) bool: somebody looked for it there
 
+def _labels(coco, vid):
+    "The labels of a video"
+    at = [t for t, f in enumerate(coco.frames[vid]) if f.annotated]
+    areas = coco.areas(vid)[at]
+    return _Labels(at, areas, areas!=UNLABELLED)
+
+# %% ../../nbs/16_data.stats.ipynb #d2beb721
+def _spacings(labels):
+    "Frames from label to label"
+    patterns = {tuple(c) for c in labels.known.T.tolist()}
+    patterns = patterns or {(True,)*len(labels.at)}       # no objects: every annotated frame
+    return [step for looked in sorted(patterns)
+        for step in np.diff([t for t, k in zip(labels.at, looked) if k]).tolist()]
+
+# %% ../../nbs/16_data.stats.ipynb #ab272441
+def _appearances(
+    seen:list  # Whether the object is in view, label by label
+)->dict:       # The part of `stats` that this object adds to
+    "How long it is in view and away, and how often it goes and comes"
+    runs = [(in_view, len(list(g))) for in_view, g in groupby(seen)]
+    gaps = [n for in_view, n in runs[1:-1] if not in_view]
+    return dict(
+        visible_runs=[n for in_view, n in runs if in_view],
+        gaps=gaps,
+        disappearances=sum(in_view for in_view, _ in runs[:-1]),
+        reappearances=len(gaps),
+        late=int(len(runs)>1 and not runs[0][0]))
+
+# %% ../../nbs/16_data.stats.ipynb #0f53e954
+def _overlaps(
+    rles:list,  # An object's mask at each of its labels; None where it is away
+    lag:int     # Labels between the two that are compared
+)->list:
+    "IoU of the object's masks with themselves, `lag` labels on"
+    pairs = [(a, b) for a, b in zip(rles, rles[lag:]) if a and b]
+    return [float(rle_api.iou([a], [b], [0])[0,0]) for a, b in pairs]
+
+# %% ../../nbs/16_data.stats.ipynb #c008
+def _count_frames(out, coco, vid, labels):
+    "Add a video's frames to the counts"
+    known, objects = labels.known, len(coco.objs[vid])
+    out['frames'] += len(coco.frames[vid])
+    out['annotated'] += len(labels.at)
+    out['partly'] += (known.any(1) & ~known.all(1)).sum().item()      # for some objects, not for all
+    out['objects'] += objects
+    out['lengths'].append(len(coco.frames[vid]))
+    out['spacing'] += _spacings(labels)
+    out['objects_per_frame'].update((labels.areas>0).sum(1).tolist())
+
+# %% ../../nbs/16_data.stats.ipynb #aeabc8ab
+def _count_masks(out, labels, n, rles, sizes):
+    "Add the masks of object `n` to the counts: their sizes, and how they move"
+    own = labels.known[:,n].nonzero().flatten().tolist()               # labels of this object
+    seen = [rles[i][n] if labels.areas[i,n]>0 else None for i in own]
+    for i, rle in zip(own, seen):
+        if rle is None: continue
+        h, w = sizes[i]
+        _, _, box_w, box_h = rle_api.toBbox(rle)
+        out['sizes'].append(labels.areas[i,n].item()/(h*w))
+        out['sides'].append(min(box_w/w, box_h/h))
+    for lag, found in out['overlap'].items(): found += _overlaps(seen, lag)
+
+# %% ../../nbs/16_data.stats.ipynb #bb221ebf
+def _count_appearances(out, labels, n, cat):
+    "Add to the counts when object `n` is in view"
+    seen = (labels.areas[labels.known[:,n], n] > 0).tolist()
+    for k, v in _appearances(seen).items(): out[k] += v
+    of_cat = out['categories'][cat]
+    of_cat['objects'] += 1
+    of_cat['visible'] += sum(seen)
+
+# %% ../../nbs/16_data.stats.ipynb #efaa7f06
 def stats(
     coco:CocoVideo,
     lags=(1, 2, 4, 8)  # Labelled frames between which overlap is measured
 )->dict:               # Counts; lists where a distribution matters
     "Videos, frames, objects; their sizes, motion, how long they are seen and away"
-    out = dict(videos=len(coco), frames=0, annotated=0, partly=0, objects=0, lengths=[], spacing=[], objects_per_frame=Counter(), sizes=[], sides=[], overlap={k: [] for k in lags}, visible_runs=[], gaps=[],
-        disappearances=0, reappearances=0, late=0, categories={c: dict(objects=0, visible=0) for c in coco.cats}, picture=max((max(coco.size(v)) for v in coco.videos), default=0))
-    for vid in coco.videos: _video_stats(coco, vid, out, lags)
+    out = dict(
+        videos=len(coco), frames=0, annotated=0, partly=0, objects=0,
+        lengths=[], spacing=[], objects_per_frame=Counter(),
+        sizes=[], sides=[], overlap={lag: [] for lag in lags},
+        visible_runs=[], gaps=[], disappearances=0, reappearances=0, late=0,
+        categories={c: dict(objects=0, visible=0) for c in coco.cats},
+        picture=max((max(coco.size(v)) for v in coco.videos), default=0))
+    for vid in coco.videos:
+        labels = _labels(coco, vid)
+        rles, sizes = [coco._rles(vid, t) for t in labels.at], [coco.frame_size(vid, t) for t in labels.at]
+        _count_frames(out, coco, vid, labels)
+        for n, (_, cat) in enumerate(coco.objs[vid]):
+            _count_masks(out, labels, n, rles, sizes)
+            _count_appearances(out, labels, n, coco.cats[cat])
     return out
 
 # %% ../../nbs/16_data.stats.ipynb #c009
-def _n(n, what, many=None): return f"{n:,} {what if n==1 else many or what+'s'}"
+def _spread(values, form='{:g}', unit=''):
+    "Smallest, median and largest as text"
+    if not len(values): return 'none'
+    three = ' / '.join(form.format(q) for q in np.quantile(values, (0, .5, 1)))
+    return f'{three}  (smallest / median / largest){unit}'
 
+# %% ../../nbs/16_data.stats.ipynb #f393f919
+def _rows(s):
+    "The statistics as pairs of name and text"
+    partly = f", {s['partly']} of them for some objects only" if s['partly'] else ''
+    yield 'videos', s['videos']
+    yield 'frames', f"{s['frames']}, {s['annotated']} annotated{partly}"
+    yield 'frames a video', _spread(s['lengths'])
+    yield 'from label to label', _spread(s['spacing'], unit=' frames')
+    yield 'objects', f"{s['objects']}, {s['late']} of them appear after the first labelled frame"
+    yield 'objects a frame', _spread(list(Counter(s['objects_per_frame']).elements()))
+    yield 'object size', _spread(s['sizes'], '{:.2%}', ' of the picture')
+    yield 'shorter side', _spread(s['sides'], '{:.1%}', ' of that of the picture')
+    yield 'labels in view', _spread(s['visible_runs'])
+    yield 'labels away', _spread(s['gaps'])
+    yield 'disappearances', f"{s['disappearances']}, {s['reappearances']} come back"
+    for lag, overlaps in s['overlap'].items():
+        if overlaps: yield f"overlap, {counted(lag, 'label')} on", f"{np.median(overlaps):.0%} (median IoU with itself)"
+    for name, n in s['categories'].items():
+        yield f'category {name}', f"{counted(n['objects'], 'object')}, {counted(n['visible'], 'mask')}"
+
+# %% ../../nbs/16_data.stats.ipynb #348edb00
 def stats_table(
     s:dict  # From `stats`
 )->str:
     "The statistics as a few lines of text"
-    def dist(v, f='{:g}'): return ' / '.join(f.format(q) for q in np.quantile(v, (0,.5,1))) + '  (smallest / median / largest)' if len(v) else 'none'
-    partly = ', {partly} of them for some objects only'.format(**s) if s['partly'] else ''
-    rows = [('videos', s['videos']), ('frames', f"{s['frames']}, {s['annotated']} annotated{partly}"), ('frames a video', dist(s['lengths'])),
-        ('from label to label', dist(s['spacing'])+' frames' if s['spacing'] else 'none'), ('objects', f"{s['objects']}, {s['late']} of them appear after the first labelled frame"),
-        ('objects a frame', dist(list(Counter(s['objects_per_frame']).elements()))), ('object size', dist(s['sizes'], '{:.2%}')+' of the picture' if s['sizes'] else 'none'), ('shorter side', dist(s['sides'], '{:.1%}')+' of that of the picture' if s['sides'] else 'none'),
-        ('labels in view', dist(s['visible_runs'])), ('labels away', dist(s['gaps'])), ('disappearances', f"{s['disappearances']}, {s['reappearances']} come back")]
-    rows += [(f"overlap, {_n(k, 'label')} on", f"{np.median(v):.0%} (median IoU with itself)") for k, v in s['overlap'].items() if v]
-    rows += [(f'category {c}', f"{_n(n['objects'], 'object')}, {_n(n['visible'], 'mask')}") for c, n in s['categories'].items()]
-    w = max(len(k) for k, _ in rows)
-    return '\n'.join(f'{k:{w}}  {v}' for k, v in rows)
+    rows = list(_rows(s))
+    width = max(len(name) for name, _ in rows)
+    return '\n'.join(f'{name:{width}}  {text}' for name, text in rows)
 
+# %% ../../nbs/16_data.stats.ipynb #887f1bc8
 def show_stats(
     s:dict  # From `stats`
 ):          # matplotlib `Figure`
     "The statistics as small histograms"
-    return histograms({'objects a frame': list(Counter(s['objects_per_frame']).elements()), 'size, % of the picture': [100*v for v in s['sizes']], 'labels in view': s['visible_runs'],
-        'labels away, then back': s['gaps'], 'overlap with itself, next label': s['overlap'][min(s['overlap'])], 'frames a video': s['lengths']})
+    return histograms({
+        'objects a frame': list(Counter(s['objects_per_frame']).elements()),
+        'size, % of the picture': [100*v for v in s['sizes']],
+        'labels in view': s['visible_runs'],
+        'labels away, then back': s['gaps'],
+        'overlap with itself, next label': s['overlap'][min(s['overlap'])],
+        'frames a video': s['lengths']})
 
 # %% ../../nbs/16_data.stats.ipynb #c014
+def _interval_by_motion(overlap):
+    "The frame interval at which objects have moved, and why"
+    moved = {lag: float(np.median(v)) for lag, v in overlap.items() if v}
+    if not moved: return 1, "no object is seen on two labelled frames"
+    k = next((lag for lag, m in moved.items() if m < .8), max(moved))
+    return k, f"objects overlap with themselves by {moved[k]:.0%} {counted(k, 'frame')} on"
+
+def _interval(s):
+    "`data.frame_interval`, and why"
+    spacing, length = _spacing(s), int(np.median(s['lengths']))
+    k, why = (spacing, f"one frame in {spacing} is labelled") if spacing>1 else _interval_by_motion(s['overlap'])
+    longest = max(1, (length-1)//4)                      # so that a clip has five frames at least
+    if k <= longest: return k, why
+    return longest, f"{why}; but half of the videos have {length} frames or fewer"
+
+def _spacing(s): return int(np.median(s['spacing'])) if s['spacing'] else 1
+
+# %% ../../nbs/16_data.stats.ipynb #fff86f9c
+def _clip_length(s, interval):
+    "`data.video_clip_length`, and why"
+    gap, why = 0, "no object comes back after it went: a clip need not be long"
+    if s['gaps']:
+        gap = float(np.quantile(s['gaps'], .9))*_spacing(s)
+        why = f"nine in ten of the {len(s['gaps'])} gaps are of {gap:g} frames or fewer"
+    T = max(4, math.ceil((gap+1)/interval)+2)
+    if T > 16: T, why = 16, f"{why}; 16 is what memory allows, reappearing after longer is not learned"
+    most = max(2, int(np.median(s['lengths'])-1)//interval+1)
+    if T > most: T, why = most, f"{why}; half of the videos have no more than {most} frames at this interval"
+    return T, why
+
+# %% ../../nbs/16_data.stats.ipynb #e9645a7d
+def _image_size(s):
+    "`data.image_size`, and why"
+    side = float(np.quantile(s['sides'], .1))
+    need = 16/max(side, 1e-6)
+    size = next((o for o in (256, 512, 768, 1024) if o>=need), 1024)
+    why = (f"the smallest tenth of the objects is {side:.1%} of the picture on the shorter side: "
+        f"{size*side:.0f} pixels at {size}")
+    most = max(256, 32*math.ceil(s['picture']/32))
+    if not s['picture'] or size <= most: return size, why
+    return most, f"the pictures have {s['picture']} pixels on the longer side; {why}"
+
+# %% ../../nbs/16_data.stats.ipynb #9fbfbf2d
 def recommend(
     s:dict  # From `stats`
 )->dict:    # Setting → (value, why)
     "Values for data.frame_interval, video_clip_length and image_size"
-    out = {}
-    if not s['sizes']: return out
-    spacing = int(np.median(s['spacing'])) if s['spacing'] else 1
-    moved = {k: float(np.median(v)) for k, v in s['overlap'].items() if v}
-    if spacing > 1: k, why = spacing, f"one frame in {spacing} is labelled"
-    else:
-        k = next((k for k, m in moved.items() if m < .8), max(moved, default=1))
-        why = f"objects overlap with themselves by {moved[k]:.0%} {_n(k, 'frame')} on" if moved else "no object is seen on two labelled frames"
-    longest = max(1, int(np.median(s['lengths'])-1)//4)
-    if k > longest: k, why = longest, f"{why}; but half of the videos have {int(np.median(s['lengths']))} frames or fewer"
-    out['data.frame_interval'] = k, why
-    gap = float(np.quantile(s['gaps'], .9))*spacing if s['gaps'] else 0
-    T, most = max(4, math.ceil((gap+1)/k)+2), max(2, int(np.median(s['lengths'])-1)//k+1)
-    why = f"nine in ten of the {len(s['gaps'])} gaps are of {gap:g} frames or fewer" if s['gaps'] else "no object comes back after it went: a clip need not be long"
-    if T > 16: T, why = 16, f"{why}; 16 is what memory allows, reappearing after longer is not learned"
-    if T > most: T, why = most, f"{why}; half of the videos have no more than {most} frames at this interval"
-    out['data.video_clip_length'] = T, why
-    side = float(np.quantile(s['sides'], .1))
-    need = 16/max(side, 1e-6)
-    S = next((o for o in (256, 512, 768, 1024) if o>=need), 1024)
-    why = f"the smallest tenth of the objects is {side:.1%} of the picture on the shorter side: {S*side:.0f} pixels at {S}"
-    if s['picture'] and S > (most := max(256, 32*math.ceil(s['picture']/32))): S, why = most, f"the pictures have {s['picture']} pixels on the longer side; {why}"
-    out['data.image_size'] = S, why
-    return out
+    if not s['sizes']: return {}
+    interval, why = _interval(s)
+    return {'data.frame_interval': (interval, why),
+        'data.video_clip_length': _clip_length(s, interval),
+        'data.image_size': _image_size(s)}
 
 def recommendation(
     s:dict  # From `stats`
 )->str:
     "The recommended values as text, ready for a command line"
-    r = recommend(s)
-    if not r: return 'nothing to recommend: no object is visible on a labelled frame'
-    w = max(len(f'{k}={v}') for k, (v, _) in r.items())
-    return '\n'.join(f"{f'{k}={v}':{w}}  {why}" for k, (v, why) in r.items())
+    rows = [(f'{k}={v}', why) for k, (v, why) in recommend(s).items()]
+    if not rows: return 'nothing to recommend: no object is visible on a labelled frame'
+    width = max(len(setting) for setting, _ in rows)
+    return '\n'.join(f"{setting:{width}}  {why}" for setting, why in rows)
 
 # %% ../../nbs/16_data.stats.ipynb #c018
+def _next_group(left, order):
+    "The group to deal out next, the one with most of the rarest category; and that category"
+    totals = Counter(c for counts in left.values() for c in counts if c is not None)
+    rare = min(totals, key=lambda c: (totals[c], str(c)), default=None)
+    having = [g for g in left if rare is None or rare in left[g]]
+    return min(having, key=lambda g: (-left[g][rare], order[g])), rare
+
+# %% ../../nbs/16_data.stats.ipynb #e5e71af7
 def _deal(
     counts:dict,   # Group → {category: objects}
     shares:dict,   # Part → share of the whole
     gen            # `torch.Generator`
 )->dict:           # Group → part
     "Iterative stratification"
-    left = {g: Counter(c) + Counter({None: 1}) for g, c in counts.items()}              # None: the group itself, so that sizes are shared too
-    want = {p: {c: s*n for c, n in sum(left.values(), Counter()).items()} for p, s in shares.items()}
+    left = {g: Counter(c) + Counter({None: 1}) for g, c in counts.items()}   # None: the group, so that sizes count too
+    whole = sum(left.values(), Counter())
+    want = {p: {c: share*n for c, n in whole.items()} for p, share in shares.items()}
     order = {g: rand(gen) for g in sorted(left, key=str)}
     out = {}
-    def give(g, p):
-        out[g] = p
-        for c, n in left.pop(g).items(): want[p][c] -= n
     while left:
-        totals = Counter(c for v in left.values() for c in v if c is not None)
-        rare = min(totals, key=lambda c: (totals[c], str(c)), default=None)
-        g = min((g for g in left if rare is None or rare in left[g]), key=lambda g: (-left[g][rare], order[g]))
+        g, rare = _next_group(left, order)
         missing = [p for p in shares if p not in out.values()]
-        parts = missing if len(left) <= len(missing) else shares                       # no part stays empty
-        give(g, max(parts, key=lambda p: (want[p][rare], want[p][None], shares[p])))
+        parts = missing if len(left) <= len(missing) else shares             # no part stays empty
+        part = max(parts, key=lambda p: (want[p][rare], want[p][None], shares[p]))
+        for c, n in left.pop(g).items(): want[part][c] -= n
+        out[g] = part
     return out
 
+# %% ../../nbs/16_data.stats.ipynb #bf2f72d5
+def _shares(val, test):
+    "Part → share of the whole; raises `DataError`"
+    if not (0 <= test < 1 and 0 < val < 1 and val+test < 1):
+        raise DataError(f"val={val:g}, test={test:g}: shares between 0 and 1, and something left to train on")
+    shares = dict(train=1-val-test, val=val, test=test)
+    return {part: share for part, share in shares.items() if share}
+
+def _groups(videos, pattern, path):
+    "Video → what it is kept together by: its own name without a pattern"
+    if not pattern: return {v: v for v in videos}
+    try: rule = re.compile(pattern)
+    except re.error as e: raise DataError(f"group={pattern!r}: not a regular expression ({e})") from None
+    found = {v: rule.search(str(v)) for v in videos}
+    for v, m in found.items():
+        if not m: raise DataError(f"{path}: video {v!r}: nothing in its name matches group={pattern!r}")
+    return {v: m[0] for v, m in found.items()}
+
+# %% ../../nbs/16_data.stats.ipynb #20e94e8c
+def _write_part(path, d, videos):
+    "Write those rows of the JSON `d` that are about `videos`"
+    videos = {str(v) for v in videos}
+    images = [o for o in d['images'] if str(o['video_id']) in videos]
+    ids = {str(o['id']) for o in images}
+    annotations = [a for a in d['annotations'] if str(a['image_id']) in ids]
+    more = {k: v for k, v in d.items() if k not in ('images', 'annotations', 'categories', 'videos')}
+    if isinstance(d.get('videos'), list):
+        more['videos'] = [v for v in d['videos'] if not isinstance(v, dict) or str(v.get('id')) in videos]
+    write_coco(path, images, annotations, d['categories'], **more)
+
+# %% ../../nbs/16_data.stats.ipynb #77eb30c5
 def split_dataset(
     json,                  # COCO-video JSON
     val:float=.2,          # Share of the videos for val
     test:float=0.,         # Share of the videos for test
-    group:str=None,        # Pattern (regular expression) of what videos have in common that must stay together, as patient01 in patient01_03: '[^_]+'
+    group:str=None,        # Regular expression of what keeps videos together: '[^_]+' finds patient01 in patient01_03
     seed:int=0,            # Of the draw
     overwrite:bool=False   # Write over parts that are there
 )->list:                   # Paths of the parts: NAME_train.json, NAME_val.json, NAME_test.json
     "Divide a dataset by video, each category in its share"
     path, coco = Path(json), CocoVideo(json)
-    if not (0 <= test < 1 and 0 < val < 1 and val+test < 1): raise DataError(f"val={val:g}, test={test:g}: shares between 0 and 1, and something left to train on")
-    shares = {p: s for p, s in (('train', 1-val-test), ('val', val), ('test', test)) if s}
-    try: rule = re.compile(group) if group else None
-    except re.error as e: raise DataError(f"group={group!r}: not a regular expression ({e})") from None
-    def group_of(v):
-        if not rule: return v
-        if not (m := rule.search(str(v))): raise DataError(f"{path}: video {v!r}: nothing in its name matches group={group!r}")
-        return m[0]
-    of, counts = {v: group_of(v) for v in coco.videos}, defaultdict(Counter)
-    for v in coco.videos: counts[of[v]].update(coco.cats[c] for _, c in coco.objs[v])
-    if len(counts) < len(shares): raise DataError(f"{path}: {_n(len(counts), 'group' if group else 'video')} for {len(shares)} parts: too few to divide")
-    part = _deal(counts, shares, generator(seed, 'split'))
-    outs = {p: path.with_name(f'{path.stem}_{p}.json') for p in shares}
-    if not overwrite and (old := next((p for p in outs.values() if p.exists()), None)): raise DataError(f"{old} is there already: move it away, or --overwrite")
+    shares, group_of = _shares(val, test), _groups(coco.videos, group, path)
+    counts = defaultdict(Counter)
+    for v in coco.videos: counts[group_of[v]].update(coco.cats[cat] for _, cat in coco.objs[v])
+    if len(counts) < len(shares):
+        found = counted(len(counts), 'group' if group else 'video')
+        raise DataError(f"{path}: {found} for {len(shares)} parts: too few to divide")
+    part_of = _deal(counts, shares, generator(seed, 'split'))
+    outs = {part: path.with_name(f'{path.stem}_{part}.json') for part in shares}
+    old = next((p for p in outs.values() if p.exists()), None)
+    if old and not overwrite: raise DataError(f"{old} is there already: move it away, or --overwrite")
     d = read_json(path)
-    for p, out in outs.items():
-        videos = {str(v) for v in coco.videos if part[of[v]]==p}
-        images = [o for o in d['images'] if str(o['video_id']) in videos]
-        ids = {str(o['id']) for o in images}
-        more = {k: v for k, v in d.items() if k not in ('images', 'annotations', 'categories', 'videos')}
-        if isinstance(d.get('videos'), list): more['videos'] = [v for v in d['videos'] if not isinstance(v, dict) or str(v.get('id')) in videos]
-        write_coco(out, images, [a for a in d['annotations'] if str(a['image_id']) in ids], d['categories'], **more)
+    for part, out in outs.items(): _write_part(out, d, [v for v in coco.videos if part_of[group_of[v]]==part])
     return list(outs.values())
