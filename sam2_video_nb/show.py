@@ -13,13 +13,16 @@ import numpy as np, torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from fastcore.basics import patch
-from .core import ABSENT, UNLABELLED, VISIBLE, Clip, DataError, Prompt, PromptError, resize_masks, to_rgb, written_whole
+from .core import ABSENT, UNLABELLED, VISIBLE, Clip, DataError, Prompt, PromptError
+from .core import resize_masks, to_rgb, written_whole
 
 # %% ../nbs/02_show.ipynb #c006
-_okabe_ito_tol = 'E69F00 56B4E9 009E73 F0E442 0072B2 D55E00 CC79A7 DDCC77 882255 88CCEE 117733 CC6677 332288 44AA99'.split()
+_okabe_ito = 'E69F00 56B4E9 009E73 F0E442 0072B2 D55E00 CC79A7'
+_tol = 'DDCC77 882255 88CCEE 117733 CC6677 332288 44AA99'
+_first_colors = [tuple(bytes.fromhex(c)) for c in f'{_okabe_ito} {_tol}'.split()]
 
 def _color(i):
-    if i < len(_okabe_ito_tol): return tuple(bytes.fromhex(_okabe_ito_tol[i]))
+    if i < len(_first_colors): return _first_colors[i]
     return tuple(round(255*c) for c in colorsys.hsv_to_rgb(i*.381966 % 1, .75, (.95,.6)[i%2]))
 
 def colors(n:int)->np.ndarray:
@@ -32,11 +35,12 @@ def _picture(
 )->np.ndarray:  # (H,W,3) uint8
     "Any of our images as bytes"
     if isinstance(image, Image.Image): return np.array(image.convert('RGB'))
-    if isinstance(image, Tensor) and image.is_floating_point() and image.ndim==3 and len(image)==3: return to_rgb(image.detach().float())
+    if isinstance(image, Tensor) and image.is_floating_point() and image.ndim==3 and len(image)==3:
+        return to_rgb(image.detach().float())
     image = np.asarray(image)
-    if image.dtype!=np.uint8 or image.ndim!=3 or image.shape[2]!=3:
-        raise DataError(f"an image of {image.dtype} {image.shape} cannot be shown: give (H,W,3) uint8 or a normalised (3,H,W) tensor")
-    return image
+    if image.dtype==np.uint8 and image.ndim==3 and image.shape[2]==3: return image
+    raise DataError(f"an image of {image.dtype} {image.shape} cannot be shown: "
+                    "give (H,W,3) uint8 or a normalised (3,H,W) tensor")
 
 def _masks(
     masks,      # (N,H,W) or (H,W), tensor or array
@@ -45,9 +49,11 @@ def _masks(
     "Masks as an array, checked against the picture they go with"
     masks = np.asarray(masks.detach().cpu() if isinstance(masks, Tensor) else masks).astype(bool)
     if masks.ndim==2: masks = masks[None]
-    if size is not None and masks.shape[1:] != tuple(size): raise DataError(f"masks of {masks.shape[1:]} over an image of {tuple(size)}: resize one of them")
+    if size is not None and masks.shape[1:] != tuple(size):
+        raise DataError(f"masks of {masks.shape[1:]} over an image of {tuple(size)}: resize one of them")
     return masks
 
+# %% ../nbs/02_show.ipynb #727eefe7
 def border(
     mask:np.ndarray,  # (H,W) bool
     width:int=1       # Pixels
@@ -77,15 +83,23 @@ def overlay(
     return out.round().astype(np.uint8)
 
 # %% ../nbs/02_show.ipynb #c018
-def _click(d, x, y, positive, r, col):
+def _draw_click(d, x, y, positive, r, col):
     "A round mark with its sign; a negative one is white with a coloured rim"
     fill, sign = (col, 'white') if positive else ('white', col)
     d.ellipse((x-r-1, y-r-1, x+r+1, y+r+1), fill='black')
     d.ellipse((x-r, y-r, x+r, y+r), fill=fill, outline=col)
-    w = max(1, r//3); a = r-w-1
-    d.rectangle((x-a, y-w//2, x+a, y+w//2), fill=sign)
-    if positive: d.rectangle((x-w//2, y-a, x+w//2, y+a), fill=sign)
+    width = max(1, r//3)
+    arm = r-width-1
+    d.rectangle((x-arm, y-width//2, x+arm, y+width//2), fill=sign)
+    if positive: d.rectangle((x-width//2, y-arm, x+width//2, y+arm), fill=sign)
 
+def _draw_box(d, corners, col):
+    "A rectangle on a black one, to be seen on any ground"
+    (x0,y0), (x1,y1) = corners
+    d.rectangle((x0-1, y0-1, x1+1, y1+1), outline='black', width=3)
+    d.rectangle((x0, y0, x1, y1), outline=col)
+
+# %% ../nbs/02_show.ipynb #e98d16e1
 def draw_prompt(
     image,          # (H,W,3) uint8 or normalised (3,H,W) tensor
     prompt:Prompt,  # In the pixels of this image
@@ -93,20 +107,21 @@ def draw_prompt(
 )->np.ndarray:      # (H,W,3) uint8
     "The frame with its prompt drawn on it"
     out = _picture(image).copy()
-    H, W = out.shape[:2]
-    good, bad = (tuple(int(o) for o in col),)*2 if col is not None else ((0,158,115), (213,94,0))
+    size = out.shape[:2]
+    good, bad = (0,158,115), (213,94,0)
+    if col is not None: good = bad = tuple(int(o) for o in col)
     if prompt.mask is not None:
-        if tuple(prompt.mask.shape)!=(H,W): raise PromptError(f"a mask prompt of {tuple(prompt.mask.shape)} on an image of {(H,W)}: resize one of them")
+        if tuple(prompt.mask.shape)!=size:
+            raise PromptError(f"a mask prompt of {tuple(prompt.mask.shape)} on an image of {size}: resize one of them")
         out = overlay(out, prompt.mask, alpha=.25, cols=[np.array(good)])
     if prompt.pts is None: return out
-    im = Image.fromarray(out); d, r = ImageDraw.Draw(im), max(5, round(max(H,W)/32))
-    xy, labels = prompt.pts.round().int().tolist(), prompt.labels.tolist()
-    corners = sorted((l,p) for l,p in zip(labels, xy) if l in (2,3))
-    if len(corners)==2:
-        (x0,y0),(x1,y1) = (p for _,p in corners)
-        d.rectangle((x0-1, y0-1, x1+1, y1+1), outline='black', width=3); d.rectangle((x0, y0, x1, y1), outline=good)
-    for (x,y),l in zip(xy, labels):
-        if l in (0,1): _click(d, x, y, l==1, r, good if l else bad)
+    im = Image.fromarray(out)
+    d, r = ImageDraw.Draw(im), max(5, round(max(size)/32))
+    points = list(zip(prompt.labels.tolist(), prompt.pts.round().int().tolist()))
+    corners = [xy for label, xy in sorted(points) if label in (2,3)]
+    if len(corners)==2: _draw_box(d, corners, good)
+    for label, (x,y) in points:
+        if label in (0,1): _draw_click(d, x, y, label==1, r, good if label else bad)
     return np.array(im)
 
 # %% ../nbs/02_show.ipynb #c022
@@ -120,6 +135,13 @@ def _fit(text, width, font):
     while text and font.getlength(text+'…') > width: text = text[:-1]
     return text+'…' if text else ''
 
+def _scaled(im, scale):
+    "A picture larger by whole pixels, or smaller"
+    if scale==1: return im
+    size = [max(1, round(side*scale)) for side in im.size]
+    return im.resize(size, Image.NEAREST if scale>1 else Image.LANCZOS)
+
+# %% ../nbs/02_show.ipynb #f28e48c4
 def strip(
     images,       # (H,W,3) uint8, normalised (3,H,W) tensors or PIL images
     titles=None,  # A text for each
@@ -128,12 +150,12 @@ def strip(
     scale=1       # Enlarge (whole pixels) or reduce
 )->Image.Image:
     "Images side by side"
-    ims = [Image.fromarray(_picture(o)) for o in images]
+    ims = [_scaled(Image.fromarray(_picture(o)), scale) for o in images]
     if not ims: raise DataError("no images to put in a strip")
-    if scale!=1: ims = [o.resize([max(1, round(s*scale)) for s in o.size], Image.NEAREST if scale>1 else Image.LANCZOS) for o in ims]
     ncols, font = min(ncols or len(ims), len(ims)), _font()
-    w, h, head = max(o.width for o in ims), max(o.height for o in ims), 15 if titles is not None else 0
-    out = Image.new('RGB', (ncols*(w+pad)-pad, -(-len(ims)//ncols)*(h+head+pad)-pad), 'white')
+    nrows, head = -(-len(ims)//ncols), 0 if titles is None else 15
+    w, h = max(o.width for o in ims), max(o.height for o in ims)
+    out = Image.new('RGB', (ncols*(w+pad)-pad, nrows*(h+head+pad)-pad), 'white')
     d = ImageDraw.Draw(out)
     for i,im in enumerate(ims):
         x, y = i%ncols*(w+pad), i//ncols*(h+head+pad)
@@ -150,10 +172,12 @@ def error_map(
 )->np.ndarray:  # (H,W,3) uint8
     "Where prediction and truth agree and differ"
     pred, true = _masks(pred), _masks(true)
-    if pred.shape!=true.shape: raise DataError(f"prediction {pred.shape} and truth {true.shape} differ in shape: resize one of them")
-    miss, extra = (true & ~pred).any(0), (pred & ~true).any(0)
+    if pred.shape!=true.shape:
+        raise DataError(f"prediction {pred.shape} and truth {true.shape} differ in shape: resize one of them")
+    hit, miss, extra = ((a & b).any(0) for a, b in ((pred, true), (true, ~pred), (pred, ~true)))
     out = np.full((*pred.shape[1:], 3), 35, np.uint8)
-    for name, where in dict(hit=(pred & true).any(0), miss=miss, extra=extra, swap=miss & extra).items(): out[where] = error_colors[name]
+    for name, where in dict(hit=hit, miss=miss, extra=extra, swap=miss & extra).items():
+        out[where] = error_colors[name]
     return out
 
 # %% ../nbs/02_show.ipynb #a33b3189
@@ -182,23 +206,40 @@ _legend = {k: readable(c) for k,c in error_colors.items() if k!='hit'}
 
 def _greyed(image):
     "A frame nobody labelled: pale, with a cross"
-    im = Image.fromarray((_picture(image).mean(2, keepdims=True)*.35+150).astype(np.uint8).repeat(3, 2))
+    pale = (_picture(image).mean(2, keepdims=True)*.35+150).astype(np.uint8)
+    im = Image.fromarray(pale.repeat(3, 2))
     d = ImageDraw.Draw(im)
-    for xy in ((0, 0, im.width-1, im.height-1), (0, im.height-1, im.width-1, 0)): d.line(xy, fill=(110,110,110))
+    right, bottom = im.width-1, im.height-1
+    for xy in ((0, 0, right, bottom), (0, bottom, right, 0)): d.line(xy, fill=(110,110,110))
     return np.array(im)
 
-def _panel(image, label, dots=(), legend=None):
-    "An image under its label; at the right, where there is room, a dot (colour, full or ring) for each object, or coloured words"
-    h, w = image.shape[:2]; font = _font()
-    out = Image.new('RGB', (w, h+15), 'white'); d = ImageDraw.Draw(out)
+def _draw_dots(d, x, dots):
+    "A dot for each object, from `x` on"
+    for i,(c,full) in enumerate(dots):
+        d.ellipse((x+9*i, 4, x+9*i+6, 10), fill=c if full else None, outline=c, width=2)
+
+def _draw_words(d, x, words, font):
+    "Words in their colours, from `x` on"
+    for word,c in words.items():
+        d.text((x, 1), word, fill=c, font=font)
+        x += font.getlength(word)+4
+
+def _panel(
+    image,        # (h,w,3) uint8
+    label,        # Above it
+    dots=(),      # (colour, full or ring?) of each object
+    legend=None   # Word → its colour
+):
+    "An image under its label; dots or words stand at the right, where there is room"
+    h, w = image.shape[:2]
+    font, out = _font(), Image.new('RGB', (w, h+15), 'white')
+    d = ImageDraw.Draw(out)
     out.paste(Image.fromarray(image), (0, 15))
     d.text((1, 1), _fit(label, w-2, font), fill=_ink, font=font)
-    room, x = w-6-font.getlength(label), w-9*len(dots)
-    if x >= w-room:
-        for i,(c,full) in enumerate(dots): d.ellipse((x+9*i, 4, x+9*i+6, 10), fill=c if full else None, outline=c, width=2)
-    x = w - sum(font.getlength(o)+4 for o in legend or ())
-    for word,c in (legend or {}).items() if x >= w-room else ():
-        d.text((x, 1), word, fill=c, font=font); x += font.getlength(word)+4
+    free = 6+font.getlength(label)          # where the label ends
+    dots_at, words_at = w-9*len(dots), w-sum(font.getlength(o)+4 for o in legend or ())
+    if dots_at >= free: _draw_dots(d, dots_at, dots)
+    if legend and words_at >= free: _draw_words(d, words_at, legend, font)
     return np.array(out)
 
 # %% ../nbs/02_show.ipynb #c032
@@ -215,29 +256,61 @@ def _view_size(clip, size):
     H, W = clip.orig_size
     return max(1, round(size*min(1, H/W))), max(1, round(size*min(1, W/H)))
 
-def _clip_panels(clip, t, pred, hw, prompts):
-    "The panels of frame `t`"
-    image = np.array(Image.fromarray(to_rgb(clip.images[t])).resize(hw[::-1], Image.BICUBIC))
-    state, live = clip.state[t], clip.state[t]!=UNLABELLED
-    cols, fit = clip.colors(), lambda m: _masks(resize_masks(m.cpu().bool(), hw))
-    dot = lambda seen: [(tuple(c.tolist()), bool(s)) for c,s,l in zip(cols, seen, live) if l]
-    true, plain = fit(clip.masks[t] & live[:,None,None]), image
-    for n in range(clip.n_objects) if prompts is not None else ():
-        if clip.prompt_frame[n]==t: plain = draw_prompt(plain, _scaled(prompts[n], clip.images.shape[-1], hw), cols[n])
-    yield _panel(plain, f'frame {t}')
-    yield _panel(overlay(image, true), 'truth', dot(state==VISIBLE)) if live.any() else _panel(_greyed(image), 'unlabelled')
-    if pred is None: return
-    p = fit(pred[t])
-    yield _panel(overlay(image, p), 'prediction', dot(pred[t].flatten(1).any(1)))
-    yield _panel(error_map(p & live.numpy()[:,None,None], true), 'error', legend=_legend) if live.any() else _panel(_greyed(image), 'unlabelled')
+def _frame_of(clip, t, hw):
+    "A frame of a clip, as large as `hw`"
+    return np.array(Image.fromarray(to_rgb(clip.images[t])).resize(hw[::-1], Image.BICUBIC))
 
-def _scaled(prompt, S, hw):
+def _in_panel(prompt, S, hw):
     "A prompt of an S x S frame in the pixels of a panel"
-    if prompt.pts is not None: prompt = prompt._replace(pts=prompt.pts.cpu()*torch.tensor([hw[1]/S, hw[0]/S]))
+    if prompt.pts is not None:
+        prompt = prompt._replace(pts=prompt.pts.cpu()*torch.tensor([hw[1]/S, hw[0]/S]))
     if prompt.mask is not None: prompt = prompt._replace(mask=resize_masks(prompt.mask.cpu()[None], hw)[0])
     return prompt
 
+# %% ../nbs/02_show.ipynb #6d1354d9
+def _prompted_panel(clip, t, image, hw, prompts):
+    "The frame, with the prompts that are given there"
+    S, cols = clip.images.shape[-1], clip.colors()
+    for n in range(clip.n_objects) if prompts is not None else ():
+        if clip.prompt_frame[n]==t: image = draw_prompt(image, _in_panel(prompts[n], S, hw), cols[n])
+    return _panel(image, f'frame {t}')
+
+def _clip_panels(clip, t, pred, hw, prompts):
+    "The panels of frame `t`"
+    image, cols, live = _frame_of(clip, t, hw), clip.colors(), clip.state[t]!=UNLABELLED
+    def shown(masks): return _masks(resize_masks(masks.cpu().bool(), hw))
+    def dots(seen): return [(tuple(c.tolist()), bool(s)) for c,s,l in zip(cols, seen, live) if l]
+    labelled, unlabelled = live.any(), _panel(_greyed(image), 'unlabelled')
+    true = shown(clip.masks[t] & live[:,None,None])
+    yield _prompted_panel(clip, t, image, hw, prompts)
+    yield _panel(overlay(image, true), 'truth', dots(clip.state[t]==VISIBLE)) if labelled else unlabelled
+    if pred is None: return
+    guess = shown(pred[t])
+    errors = error_map(guess & live.numpy()[:,None,None], true)
+    yield _panel(overlay(image, guess), 'prediction', dots(pred[t].flatten(1).any(1)))
+    yield _panel(errors, 'error', legend=_legend) if labelled else unlabelled
+
 # %% ../nbs/02_show.ipynb #c033
+def _caption(text, width):
+    "A line of text as a picture"
+    im, font = Image.new('RGB', (width, 16), 'white'), _font(12)
+    ImageDraw.Draw(im).text((1, 1), _fit(text, width-2, font), fill=_ink, font=font)
+    return np.array(im)
+
+def _named(names, cols, width):
+    "Objects' names beside a dot of their colour; the last ones are left out where there is no room"
+    im, font, x = Image.new('RGB', (width, 16), 'white'), _font(), 2
+    d = ImageDraw.Draw(im)
+    for name, c in zip(map(str, names), cols):
+        if x+12+font.getlength(name) > width:
+            d.text((min(x, width-9), 2), '…', fill=_ink, font=font)
+            break
+        d.ellipse((x, 5, x+7, 12), fill=tuple(c.tolist()))
+        d.text((x+10, 2), name, fill=_ink, font=font)
+        x += 18+font.getlength(name)
+    return np.array(im)
+
+# %% ../nbs/02_show.ipynb #dc71d11a
 def clip_frames(
     clip:Clip,        # What to show
     pred=None,        # (T,N,S,S) bool
@@ -251,42 +324,34 @@ def clip_frames(
     "Frame, truth, prediction and error side by side, as far as there are any"
     if pred is not None and tuple(pred.shape)!=tuple(clip.masks.shape):
         raise DataError(f"prediction {tuple(pred.shape)} does not fit the clip's masks {tuple(clip.masks.shape)}")
-    clip, pred, hw = clip.to('cpu'), None if pred is None else torch.as_tensor(pred).cpu().bool(), _view_size(clip, size)
     names = clip.obj_ids if legend is True else legend or None
-    if names is not None and len(names)!=clip.n_objects: raise DataError(f"a legend of {len(names)} names for {clip.n_objects} objects")
+    if names is not None and len(names)!=clip.n_objects:
+        raise DataError(f"a legend of {len(names)} names for {clip.n_objects} objects")
+    clip, hw = clip.to('cpu'), _view_size(clip, size)
+    if pred is not None: pred = torch.as_tensor(pred).cpu().bool()
     out = []
     for t in clip.valid.nonzero().flatten().tolist()[::stride][:max_length]:
-        panels = list(_clip_panels(clip, t, pred, hw, prompts))
-        gap = np.full((len(panels[0]), 3, 3), 255, np.uint8)
-        row = np.hstack([o for p in panels for o in (p, gap)][:-1])
-        out.append(np.vstack([*([] if caption is None else [_caption(caption, row.shape[1])]), row, *([] if names is None else [_named(names, clip.colors(), row.shape[1])])]))
+        row = _side_by_side(list(_clip_panels(clip, t, pred, hw, prompts)))
+        above = [] if caption is None else [_caption(caption, row.shape[1])]
+        below = [] if names is None else [_named(names, clip.colors(), row.shape[1])]
+        out.append(np.vstack([*above, row, *below]))
     return out
 
-def _caption(text, width):
-    "A line of text as a picture"
-    im = Image.new('RGB', (width, 16), 'white'); font = _font(12)
-    ImageDraw.Draw(im).text((1, 1), _fit(text, width-2, font), fill=_ink, font=font)
-    return np.array(im)
-
-def _named(names, cols, width):
-    "Objects' names beside a dot of their colour; the last ones are left out where there is no room"
-    im, font, x = Image.new('RGB', (width, 16), 'white'), _font(), 2
-    d = ImageDraw.Draw(im)
-    for name, c in zip(names, cols):
-        if x+12+font.getlength(str(name)) > width: d.text((min(x, width-9), 2), '…', fill=_ink, font=font); break
-        d.ellipse((x, 5, x+7, 12), fill=tuple(c.tolist())); d.text((x+10, 2), str(name), fill=_ink, font=font)
-        x += 18+font.getlength(str(name))
-    return np.array(im)
+def _side_by_side(panels, gap=3):
+    "Pictures of one height in a row"
+    white = np.full((len(panels[0]), gap, 3), 255, np.uint8)
+    return np.hstack([o for p in panels for o in (p, white)][:-1])
 
 # %% ../nbs/02_show.ipynb #c040
 def _palette(frames)->Image.Image:
     "256 colours for all frames: white, black, greys and the objects' own, the rest as they come in the frames"
-    fixed = np.unique(np.concatenate([colors(14), [(255,)*3, (0,)*3, _ink, _grey, (35,)*3], list(error_colors.values())]), axis=0)
+    plain = [(255,)*3, (0,)*3, _ink, _grey, (35,)*3]
+    fixed = np.unique(np.concatenate([colors(14), plain, list(error_colors.values())]), axis=0)
     px = np.concatenate([f.reshape(-1, 3) for f in frames])
     px = px[::max(1, len(px)//200_000)]                      # enough to see every colour that matters
-    some = Image.fromarray(px[None]).quantize(256-len(fixed), Image.MEDIANCUT).getpalette()
+    found = Image.fromarray(px[None]).quantize(256-len(fixed), Image.MEDIANCUT).getpalette()
     out = Image.new('P', (1,1))
-    pal = fixed.astype(np.uint8).flatten().tolist() + some[:3*(256-len(fixed))]
+    pal = fixed.astype(np.uint8).flatten().tolist() + found[:3*(256-len(fixed))]
     out.putpalette(pal + pal[:3]*(256-len(pal)//3))
     return out
 
@@ -297,12 +362,14 @@ def gif_bytes(
     "An endless GIF; frames that equal the one before are merged into it, which lasts longer instead"
     frames = [_picture(f) for f in frames]
     if not frames: raise DataError("no frames to make a GIF of")
-    if len(sizes := {f.shape for f in frames}) > 1: raise DataError(f"frames of different sizes in one GIF: {sorted(s[:2] for s in sizes)}")
+    sizes = sorted({f.shape[:2] for f in frames})
+    if len(sizes)>1: raise DataError(f"frames of different sizes in one GIF: {sizes}")
     pal, out = _palette(frames), io.BytesIO()
-    ims = [Image.fromarray(f).quantize(palette=pal, dither=Image.NONE) for f in frames]
-    ims[0].save(out, 'GIF', save_all=True, append_images=ims[1:], duration=round(1000/fps), loop=0, optimize=False)
+    first, *more = (Image.fromarray(f).quantize(palette=pal, dither=Image.NONE) for f in frames)
+    first.save(out, 'GIF', save_all=True, append_images=more, duration=round(1000/fps), loop=0, optimize=False)
     return out.getvalue()
 
+# %% ../nbs/02_show.ipynb #8cd5bd11
 def save_gif(frames, path, fps=5):
     "Write `frames` as a GIF; gives the path"
     data = gif_bytes(frames, fps)
@@ -337,10 +404,11 @@ def show(self:Clip,
     size=None     # As for `clip_frames`
 )->Image.Image:
     "The clip as a film strip, masks over the frames"
-    hw, masks = _view_size(self, size), (self.masks if masks is None else torch.as_tensor(masks)).cpu()
+    hw = _view_size(self, size)
+    masks = torch.as_tensor(self.masks if masks is None else masks).cpu().bool()
     ts = self.valid.nonzero().flatten().tolist()[::stride]
-    ims = [np.array(Image.fromarray(to_rgb(self.images[t])).resize(hw[::-1], Image.BICUBIC)) for t in ts]
-    return strip([overlay(im, resize_masks(masks[t].bool(), hw), cols=self.colors()) for t,im in zip(ts, ims)], [f'frame {t}' for t in ts], ncols)
+    frames = [overlay(_frame_of(self, t, hw), resize_masks(masks[t], hw), cols=self.colors()) for t in ts]
+    return strip(frames, [f'frame {t}' for t in ts], ncols)
 
 # %% ../nbs/02_show.ipynb #c2a9a040
 _inks = ('<style>svg{color:#222;fill:currentColor;background:#fff;font-family:sans-serif}'
@@ -355,7 +423,8 @@ def figure_svg(
     "A figure that is dark on white, and light on dark where the page around it is dark"
     import matplotlib
     out = io.StringIO()
-    with matplotlib.rc_context({'svg.fonttype': 'none', 'svg.hashsalt': 'sam2_video_nb'}):   # text as text; no random ids
+    settings = {'svg.fonttype': 'none', 'svg.hashsalt': 'sam2_video_nb'}         # text as text; no random ids
+    with matplotlib.rc_context(settings):
         fig.savefig(out, format='svg', transparent=True, metadata=dict(Date=None))
     svg = re.sub(r'font-family: [^;"]*', 'font-family: inherit', out.getvalue()).replace('#000000', 'currentColor')
     return re.sub(r'\A.*?(<svg[^>]*>).*?</metadata>', rf'\1{_inks}', svg, count=1, flags=re.S).encode()
@@ -369,7 +438,8 @@ def figure_html(
     alt='figure'  # For those who cannot see it
 )->str:           # HTML
     "The drawing as a picture that follows the theme of the page, be it light or dark"
-    return f'<style>{theme_css}</style><img class="themed" alt="{alt}" style="max-width:100%" src="{data_uri(svg, "image/svg+xml")}">'
+    src = data_uri(svg, "image/svg+xml")
+    return f'<style>{theme_css}</style><img class="themed" alt="{alt}" style="max-width:100%" src="{src}">'
 
 # %% ../nbs/02_show.ipynb #ecad9a6b
 def _figure(w, h):
@@ -384,7 +454,34 @@ def _figure(w, h):
     fig._repr_html_ = lambda: figure_html(figure_svg(fig))
     return fig
 
+def _small_text(ax, title, grid='both', size=9):
+    "Axes with small words and thin lines, as all of ours have"
+    ax.set_title(title, fontsize=size, loc='left')
+    ax.tick_params(labelsize=7.5, length=2)
+    ax.spines[['top','right']].set_visible(False)
+    if grid: ax.grid(axis=grid, alpha=.25, lw=.5)
+
+def _panels_of(n, ncols, width, height, more=0.):
+    "A figure of `n` axes in rows of `ncols`; those beyond the last are not seen"
+    ncols = min(ncols, n)
+    nrows = -(-n//ncols)
+    fig = _figure(width*ncols, height*nrows+more)
+    axs = fig.subplots(nrows, ncols, squeeze=False).flatten()
+    for ax in axs[n:]: ax.set_visible(False)
+    return fig, axs[:n]
+
+def _line_colors(): return colors(40)[[4,5,2,0,6,1,3,*range(7,40)]]/255     # dark ones first: they are drawn on white
+
 # %% ../nbs/02_show.ipynb #c050
+_state_marks = {VISIBLE: dict(marker='s'), ABSENT: dict(marker='s', facecolor='none'), UNLABELLED: dict(marker='_')}
+
+def _state_row(ax, n, states, col):
+    "The frames of one object, in its colour"
+    for state, mark in _state_marks.items():
+        t = np.nonzero(states==state)[0]
+        ink = dict(color='.7') if state==UNLABELLED else dict(facecolor=col, edgecolor=col)
+        ax.scatter(t, np.full(len(t), n), s=60, linewidths=1.5, **(ink | mark))
+
 def timeline(
     state,       # (T,N) int8: 1 visible, 0 absent, -1 unlabelled
     names=None,  # A text for each object
@@ -394,13 +491,13 @@ def timeline(
     state = np.asarray(state.cpu() if isinstance(state, Tensor) else state)
     T, N = state.shape
     if ax is None: ax = _figure(min(1.2+.3*T, 9), .5+.28*max(N, 1)).subplots()
-    for n,c in enumerate(colors(N)/255):
-        for s,kw in {VISIBLE: dict(marker='s', facecolor=c), ABSENT: dict(marker='s', facecolor='none'), UNLABELLED: dict(marker='_', color='.7')}.items():
-            t = np.nonzero(state[:,n]==s)[0]
-            ax.scatter(t, np.full(len(t), n), s=60, linewidths=1.5, **({'edgecolor':c} if s!=UNLABELLED else {}), **kw)
-    ax.set(xlim=(-.6, T-.4), ylim=(N-.4, -.6), yticks=range(N), yticklabels=names if names is not None else range(N), xlabel='frame')
+    for n,c in enumerate(colors(N)/255): _state_row(ax, n, state[:,n], c)
+    ax.set(xlim=(-.6, T-.4), ylim=(N-.4, -.6), xlabel='frame')
+    ax.set(yticks=range(N), yticklabels=range(N) if names is None else names)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.spines[:].set_visible(False); ax.tick_params(length=0, labelsize=8); ax.xaxis.label.set_size(8)
+    ax.xaxis.label.set_size(8)
+    ax.tick_params(length=0, labelsize=8)
+    ax.spines[:].set_visible(False)
     return ax.figure
 
 # %% ../nbs/02_show.ipynb #c054
@@ -414,6 +511,7 @@ def _line(values):
     "(xs, ys); values alone are numbered from 0"
     return (range(len(values)), values) if all(np.ndim(v)==0 for v in values) else values
 
+# %% ../nbs/02_show.ipynb #705f0790
 def curves(
     series:dict,  # name -> (xs, ys), or ys alone, or name -> {label: either}
     ncols:int=3,  # Panels in a row
@@ -422,22 +520,28 @@ def curves(
 ):                # matplotlib `Figure`
     "One small panel a quantity"
     if not series: raise DataError("no curves to draw: nothing was measured yet")
-    ncols = min(ncols, len(series)); nrows = -(-len(series)//ncols)
-    fig = _figure(width*ncols, .68*width*nrows+.2)
-    axs = fig.subplots(nrows, ncols, squeeze=False).flatten()
-    for i,(ax,(name,lines)) in enumerate(zip(axs, series.items())):
+    fig, axs = _panels_of(len(series), ncols, width, .68*width, .2)
+    for ax, (name, lines) in zip(axs, series.items()):
         lines = lines if isinstance(lines, dict) else {None: lines}
-        for (label,values),c in zip(lines.items(), colors(40)[[4,5,2,0,6,1,3,*range(7,40)]]/255):   # dark ones first: they are drawn on white
+        for (label, values), c in zip(lines.items(), _line_colors()):
             x, y = _points(*_line(values))
             ax.plot(x, y, color=c, lw=1.4, label=label, marker='o' if len(x)<25 else None, ms=2.5)
-        ax.set_title(name, fontsize=9, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.grid(alpha=.25, lw=.5)
-        ax.spines[['top','right']].set_visible(False)
-        if i+ncols >= len(series): ax.set_xlabel(xlabel, fontsize=8)
+        _small_text(ax, name)
         if None not in lines: ax.legend(fontsize=7.5, frameon=False)
-    for ax in axs[len(series):]: ax.set_visible(False)
+    for ax in axs[-ncols:]: ax.set_xlabel(xlabel, fontsize=8)
     return fig
 
 # %% ../nbs/02_show.ipynb #c060
+def _bar_rows(ax, group):
+    "The bars of one panel; gives their labels"
+    each = [v if isinstance(v, dict) else {None: v} for v in group.values()]
+    labels = list(dict.fromkeys(label for v in each for label in v))
+    h = .8/len(labels) if labels else 0
+    for i, (label, c) in enumerate(zip(labels, _line_colors())):
+        rows = [(y+(i-(len(labels)-1)/2)*h, v[label]) for y, v in enumerate(each) if v.get(label) is not None]
+        if rows: ax.barh(*zip(*rows), height=.9*h, color=c, label=label)
+    return labels
+
 def bars(
     groups:dict,      # panel → {name: value, or {label: value}}; None where there is none
     xlim=(0, 1)       # Range of the values
@@ -446,16 +550,15 @@ def bars(
     if not any(groups.values()): raise DataError("no bars to draw: nothing was measured yet")
     rows = [max(len(g), 1) for g in groups.values()]
     fig = _figure(5.2, .5*len(groups) + .3*sum(rows))
-    for ax, (title, group) in zip(fig.subplots(len(groups), 1, squeeze=False, height_ratios=[n+1 for n in rows])[:,0], groups.items()):
-        each = [v if isinstance(v, dict) else {None: v} for v in group.values()]
-        labels = list(dict.fromkeys(l for v in each for l in v))
-        for i, (label, c) in enumerate(zip(labels, colors(40)[[4,5,2,0,6,1,3,*range(7,40)]]/255)):
-            h = .8/len(labels)
-            got = [(y+(i-(len(labels)-1)/2)*h, v[label]) for y, v in enumerate(each) if v.get(label) is not None]
-            if got: ax.barh(*zip(*got), height=.9*h, color=c, label=label)
-        ax.set(xlim=xlim, ylim=(len(group)-.5, -.5), yticks=range(len(group)), yticklabels=[str(k)[:24] for k in group])
-        ax.set_title(title, fontsize=9, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.grid(axis='x', alpha=.25, lw=.5); ax.spines[['top','right']].set_visible(False)
-        if None not in labels and ax is fig.axes[0]: ax.legend(fontsize=7.5, frameon=False, ncols=len(labels), loc='lower right', bbox_to_anchor=(1, 1))
+    axs = fig.subplots(len(groups), 1, squeeze=False, height_ratios=[n+1 for n in rows])[:,0]
+    labels = [_bar_rows(ax, group) for ax, group in zip(axs, groups.values())]
+    for ax, (title, group) in zip(axs, groups.items()):
+        ax.set(xlim=xlim, ylim=(len(group)-.5, -.5))
+        ax.set(yticks=range(len(group)), yticklabels=[str(k)[:24] for k in group])
+        _small_text(ax, title, grid='x')
+    if None not in labels[0]:
+        place = dict(loc='lower right', bbox_to_anchor=(1, 1))
+        axs[0].legend(fontsize=7.5, frameon=False, ncols=len(labels[0]), **place)
     return fig
 
 # %% ../nbs/02_show.ipynb #c064
@@ -468,6 +571,7 @@ def _bins(v, most):
     step = -(-(hi-lo+1)//most)
     return [lo-.5+step*i for i in range((hi-lo)//step+2)]
 
+# %% ../nbs/02_show.ipynb #e0d47d33
 def histograms(
     groups:dict,  # panel → numbers
     ncols:int=3,  # Panels in a row
@@ -475,14 +579,11 @@ def histograms(
 ):                # matplotlib `Figure`
     "How quantities are spread; a panel without numbers says so"
     if not groups: raise DataError("nothing to draw: no quantities were given")
-    ncols = min(ncols, len(groups)); nrows = -(-len(groups)//ncols)
-    fig = _figure(2.5*ncols, 1.6*nrows)
-    axs = fig.subplots(nrows, ncols, squeeze=False).flatten()
+    fig, axs = _panels_of(len(groups), ncols, 2.5, 1.6)
     for ax, (title, v) in zip(axs, groups.items()):
         if len(v): ax.hist(v, bins=_bins(v, bins), color=colors(5)[4]/255, rwidth=.9)
         else: ax.text(.5, .5, 'none', ha='center', transform=ax.transAxes, fontsize=8)
-        ax.set_title(title, fontsize=8.5, loc='left'); ax.tick_params(labelsize=7.5, length=2); ax.spines[['top','right']].set_visible(False)
+        _small_text(ax, title, grid=None, size=8.5)
         ax.yaxis.get_major_locator().set_params(integer=True)
         if len(v) and _whole(v): ax.xaxis.get_major_locator().set_params(integer=True)
-    for ax in axs[len(groups):]: ax.set_visible(False)
     return fig
