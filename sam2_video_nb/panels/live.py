@@ -15,7 +15,8 @@ from ..core import *
 from ..show import curves, data_uri, figure_svg, theme_css
 from ..run import *
 from ..track.tables import ending, verdict
-from ..train.trainer import resolve, train
+from ..train.module import resolve
+from ..train.trainer import train
 from .browse import Living, message, or_notice, renew_face, show_panel
 
 # %% ../../nbs/54_panels.live.ipynb #2a527118
