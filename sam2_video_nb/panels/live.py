@@ -61,9 +61,12 @@ def _step_text(status)->str:
     epochs = max(status.get('epochs') or 0, 0)          # Lightning's -1: without end
     return f"{_of(status['step'], status.get('steps'))}, epoch {_of(status.get('epoch', '?'), epochs)}"
 
-def _held_out_text(metrics, jf)->str:
-    "The J&F so far; `jf`: (steps, values), or None"
-    if jf: return f"{jf[1][-1]:.3f}, the best {max(jf[1]):.3f} (it chooses best.ckpt)"
+def _held_out_text(metrics, jf, before)->str:
+    "The J&F so far; `jf`: (steps, values), or None; `before`: that before training, which chooses nothing"
+    since = [v for step, v in zip(*jf) if step] if jf else []
+    if since: return f"{since[-1]:.3f}, the best {max(since):.3f} (it chooses best.ckpt)"
+    if before is None and jf: before = jf[1][0]
+    if before is not None: return f"{before:.3f} before training"
     return '' if metrics else 'no metrics yet'
 
 # %% ../../nbs/54_panels.live.ipynb #67403d05
@@ -75,7 +78,8 @@ def story(
     loss, lr, left, memory = (status.get(k) for k in ('loss', 'lr', 'left', 'memory'))
     ended_well = metrics.get('after') or metrics.get('test')
     jf = read_metrics(Path(run)/'metrics.csv').get('val/JF')
-    goes_on = status.get('state') in ('training', 'validating', 'paused')
+    goes_on = status.get('state') in ('training', 'validating', 'paused') and not metrics.get('end')
+    if metrics.get('end'): loss = lr = None         # of an earlier step than the last
     lines = {
         'state': _state_text(status, metrics),
         'error': status.get('error'),
@@ -84,7 +88,7 @@ def story(
         'learning rate': '' if lr is None else f"{lr:.2e}",
         'ended': ending(metrics).removeprefix('ended ') if metrics.get('end') else '',
         'result': verdict(metrics) if ended_well else '',
-        'held-out J&F': '' if ended_well else _held_out_text(metrics, jf),
+        'held-out J&F': '' if ended_well else _held_out_text(metrics, jf, status.get('before')),
         'time left': span(left) if goes_on and left is not None else '',
         'note': '; '.join(metrics.get('remarks') or ()),
         'memory': f"{memory/2**30:.2f} GiB" if memory else ''}

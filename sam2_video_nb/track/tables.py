@@ -94,6 +94,8 @@ def verdict(m:dict)->str:
         remark = chosen_remark(m)
         out.append(outcome(m, name) + (f': {remark}' if remark else ''))
     if m.get('test'): out.append(f"{outcome(m['test'], 'test')} that chose nothing")
+    before = (m.get('before') or {}).get('JF')
+    if not out and before is not None: out.append(f'{name} J&F {before:.3f} before training, and not measured since')
     return '; '.join(out) or 'nothing was measured on held-out videos'
 
 # %% ../../nbs/32_track.tables.ipynb #tb17
@@ -146,10 +148,10 @@ def _remark_lines(m):
     "A paragraph for each thing that must be known of the scores"
     diff, unscored = m.get('difference'), m['after']['unscored']
     if remark := chosen_remark(m): yield f"These figures: {remark}."
-    if m.get('test'): yield f"{outcome(m['test'], 'test')} that chose nothing."
     if diff and diff['low'] is not None:
         between = f"{_signed(diff['low'])} to {_signed(diff['high'])}"
         yield f"Difference {_signed(diff['JF'])}, 95 % interval {between} over {diff['videos']} videos."
+    if m.get('test'): yield f"{outcome(m['test'], 'test')} that chose nothing."
     if unscored: yield f"{len(unscored)} objects have no frame to score after their prompt."
 
 def _more_lines(m):
@@ -179,9 +181,9 @@ def _bars_of(m, key, most=24):
 
 def chart(m:dict):
     "The figures as bars, before and after"
-    chosen = ', which chose the epoch' if m.get('chosen') else ''
-    return bars({'J&F by category': _bars_of(m, 'per_category'),
-                 f'by video{chosen}, the worst first': _bars_of(m, 'per_video')})
+    chosen = ' of the videos that chose the epoch' if m.get('chosen') else ''
+    return bars({f'J&F by category{chosen}': _bars_of(m, 'per_category'),
+                 'by video, the worst first': _bars_of(m, 'per_video')})
 
 # %% ../../nbs/32_track.tables.ipynb #tb30
 def plain(d):

@@ -302,7 +302,8 @@ def tell(self:Live, trainer):
 @patch
 def on_train_start(self:Live, trainer, pl_module):
     self.begun = time.time(), trainer.global_step
-    self.status.update(steps=_whole(trainer.estimated_stepping_batches), epochs=trainer.max_epochs)
+    before = (getattr(pl_module, 'before', None) or {}).get('JF')
+    self.status.update(steps=_whole(trainer.estimated_stepping_batches), epochs=trainer.max_epochs, before=before)
 
 @patch
 def on_train_batch_end(self:Live, trainer, pl_module, out, batch, i):

@@ -161,11 +161,12 @@ class VideoModule(pl.LightningModule):
         self.chosen_on = []        # prints of the videos that choose among them
 
 # %% ../../nbs/43_train.module.ipynb #3bc861c1
-def _not_finite(losses, batch):
+def _not_finite(losses, batch, precision='32-true'):
     "The error of a loss that is not finite"
     bad = ', '.join(k for k, v in losses.items() if not v.isfinite())
-    where = f"video {batch.video_ids}, frames {batch.frame_ids}"
-    advice = "lower optimizer.lr, or train with trainer.precision=32-true"
+    where = '; '.join(f'video {v}, images with the ids {ids}' for v, ids in zip(batch.video_ids, batch.frame_ids))
+    full = str(precision).startswith('32')
+    advice = 'lower optimizer.lr' + ('' if full else ', or train with trainer.precision=32-true')
     return ModelError(f"the loss is not finite ({bad}) on {where}: {advice}")
 
 @patch
@@ -174,7 +175,7 @@ def training_step(self:VideoModule, batch, i):
     self.prompts = self.policy.for_batch(batch, gen)
     self.outs = self.model(batch, self.prompts)
     losses = self.loss(self.outs, batch)
-    if not losses['loss'].isfinite(): raise _not_finite(losses, batch)
+    if not losses['loss'].isfinite(): raise _not_finite(losses, batch, self.cfg.trainer.precision)
     self.losses.append(losses['loss'].item())
     self.empty_draws += batch.empty_draws
     self.judged = self.audit is not None and not self.audit.done and informative(batch, self.model.bptt_frames)

@@ -90,7 +90,7 @@ def before_and_after(
         on = 'Videos that were trained on.' if m.get('split')=='train' else 'Videos that were not trained on.'
         remark = chosen_remark(m)
         chosen = f'<p class="remark">These figures: {_escaped(remark)}.</p>' if remark else ''
-        out += ['<h2>Before and after</h2>', chosen, html_table(head, measure_rows(m)), about(on)]
+        out += ['<h2>Before and after</h2>', chosen, html_table(head, measure_rows(m)), about(on), *_parts(m)]
     if m.get('test'):
         on = 'Videos that were not trained on and chose nothing (data.test_path).'
         out += ['<h2>Test</h2>', html_table(head, measure_rows(m['test'])), about(on)]
@@ -253,7 +253,7 @@ def report_html(
     if not (run/'config.yaml').is_file(): raise DataError(f"{run}: not a run folder: it has no config.yaml")
     m, cfg = _json(run/'metrics.json', {}), saved_settings(run/'config.yaml')
     machine = _json(run/'environment.json', None) or environment()
-    out = _head(run, m, read_status(run), cfg) + before_and_after(m) + _parts(m) + _pictures(run) + _data(m)
+    out = _head(run, m, read_status(run), cfg) + before_and_after(m) + _pictures(run) + _data(m)
     out += _settings(cfg) + ['<h2>Environment</h2>', html_table(['', ''], list(machine.items()))]
     return _page(run.name, '\n'.join(out))
 

@@ -165,11 +165,23 @@ def _resume_point(cfg, about, optimizer):   # `about`: what the checkpoint says 
     return cfg.resume
 
 # %% ../../nbs/44_train.trainer.ipynb #46f9e422
+@contextmanager
+def _stops_stay(trainer):
+    "A stop from the keyboard is a `KeyboardInterrupt` here, where Lightning would leave the process"
+    handler = signal.getsignal(signal.SIGINT)
+    try: yield
+    except SystemExit:
+        if not trainer.interrupted: raise
+        main = threading.current_thread() is threading.main_thread()
+        if main: signal.signal(signal.SIGINT, handler)          # Lightning leaves it switched off
+        raise KeyboardInterrupt from None
+
 def _measure(trainer, module, dm, on):
     "Track what is held out (`on`: val), or all of the test, with the weights as they are"
     limit, dm.on = trainer.limit_val_batches, on
     if on=='test': trainer.limit_val_batches = 1.       # a share: all
-    try: trainer.validate(module, datamodule=dm, verbose=False)
+    try:
+        with _stops_stay(trainer): trainer.validate(module, datamodule=dm, verbose=False)
     finally: trainer.limit_val_batches, dm.on = limit, 'val'
     return plain(module.tested if on=='test' else module.result)
 
@@ -197,14 +209,10 @@ def _measure_before(trainer, module, dm):
 
 # %% ../../nbs/44_train.trainer.ipynb #c046
 def _fit(trainer, module, dm, ckpt):
-    "Fit; a stop from the keyboard comes back here, since Lightning would leave the process"
-    handler = signal.getsignal(signal.SIGINT)
-    try: trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
-    except SystemExit:
-        if not trainer.interrupted: raise
-        main = threading.current_thread() is threading.main_thread()
-        if main: signal.signal(signal.SIGINT, handler)          # Lightning leaves it switched off
-    if trainer.interrupted: log.warning('stopped from the keyboard; what was reached is kept')
+    "Fit; a stop from the keyboard comes back here"
+    try:
+        with _stops_stay(trainer): trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
+    except KeyboardInterrupt: log.warning('stopped from the keyboard; what was reached is kept')
 
 # %% ../../nbs/44_train.trainer.ipynb #692f3380
 def why_ended(
@@ -318,10 +326,11 @@ def _test_figures(trainer, module, run):
 # %% ../../nbs/44_train.trainer.ipynb #436dfc5f
 def _remarks(metrics, losses, lr):
     "What speaks against the result"
-    out, gain = [trend_remark(loss_trend(losses), lr)], (metrics.get('difference') or {}).get('JF') or 0
-    if gain <= -.0005:
-        advice = f"a lower optimizer.lr than {lr:g}, or more videos, may help"
-        out.append(f"it tracks WORSE than before training: go on using what it started from; {advice}")
+    def gain(m): return ((m or {}).get('difference') or {}).get('JF') or 0
+    advice = f"go on using what it started from; a lower optimizer.lr than {lr:g}, or more videos, may help"
+    out = [trend_remark(loss_trend(losses), lr)]
+    if gain(metrics) <= -.0005: out.append(f"it tracks WORSE than before training: {advice}")
+    elif gain(metrics.get('test')) <= -.0005: out.append(f"it tracks the test videos WORSE than before training: {advice}")
     return [r for r in out if r]
 
 def _log_end(metrics):
@@ -347,25 +356,32 @@ class Run(NamedTuple):
         return f"trained for {steps}, nothing to validate on{tested}; {see}"
 
 # %% ../../nbs/44_train.trainer.ipynb #06a36b8d
+def _unless_stopped(measure, *args):
+    "What `measure` gives; None where it was stopped from the keyboard"
+    try: return measure(*args)
+    except KeyboardInterrupt: log.warning('stopped from the keyboard while measuring; the weights are kept')
+
 def _finish(run, trainer, module):
     "Measure what was not measured yet, keep the last and the best weights, write the results"
-    cfg, dm, stopped, folder = module.cfg, trainer.datamodule, trainer.interrupted, run/'checkpoints'
-    files = not cfg.trainer.fast_dev_run
-    keep = files and cfg.trainer.enable_checkpointing and not stopped
+    cfg, dm, folder = module.cfg, trainer.datamodule, run/'checkpoints'
+    files, trained = not cfg.trainer.fast_dev_run, not trainer.interrupted
+    keep = files and cfg.trainer.enable_checkpointing and trained
     end = _planned(trainer) | dict(why=why_ended(trainer, cfg.trainer))      # before anything else is measured
-    last = _last_figures(trainer, module, may_measure=files and not stopped)
-    if keep: trainer.save_checkpoint(folder/'last.ckpt')
+    if keep: trainer.save_checkpoint(folder/'last.ckpt')                     # measuring may be stopped, too
+    last = _unless_stopped(_last_figures, trainer, module, files and trained)
+    if keep and last: trainer.save_checkpoint(folder/'last.ckpt')            # with its figures
     best = _keep_best(trainer, folder, last if keep else None, cfg.resume)
     metrics = _figures(trainer, module, best, last) | dict(end=end)
-    if files and not stopped and dm.test_coco: metrics['test'] = _test_figures(trainer, module, run)
-    metrics['remarks'] = [] if stopped else _remarks(metrics, module.losses, cfg.optimizer.lr)
+    if files and not trainer.interrupted and dm.test_coco:
+        metrics['test'] = _unless_stopped(_test_figures, trainer, module, run)
+    metrics['remarks'] = _remarks(metrics, module.losses, cfg.optimizer.lr) if trained else []
     _log_end(metrics)
     if trainer.is_global_zero and files:
         write_results(run, metrics)
-        shown = keep and dm.val_coco and cfg.visualization.enabled
+        shown = keep and not trainer.interrupted and dm.val_coco and cfg.visualization.enabled
         if shown: _write_extremes(run, module, dm.val_coco, metrics['after'])
         write_report(run)
-    return Run(run, metrics, module, stopped)
+    return Run(run, metrics, module, trainer.interrupted)
 
 # %% ../../nbs/44_train.trainer.ipynb #c049
 @contextmanager
@@ -435,6 +451,9 @@ def train(
         with logging_to(run, cfg.log_level), _quiet(cfg.log_level): r = _train(cfg, start, run, status)
         status.update(state='stopped' if r.interrupted else 'finished', line=r.line(), **last_word(r.metrics))
         return r
+    except KeyboardInterrupt:
+        status.update(state='stopped', why='stopped by the user (Ctrl-C) before the first step')
+        raise
     except BaseException as e:
         status.update(state='failed', error=str(e) if isinstance(e, Sam2VideoError) else f'{type(e).__name__}: {e}')
         raise
