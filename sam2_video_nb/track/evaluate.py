@@ -270,7 +270,7 @@ def _before(cfg, before, split, score):
                       name=start.name, image_size=old.image_size)
     return cached(file, lambda: score(old, how))
 
-def _more(conf, model, how, after, score):
+def _more(conf:EvalConf, model, how, after, score):
     "J&F with worse prompts and with other memories; `after`: as it is"
     m = {}
     if conf.noise:

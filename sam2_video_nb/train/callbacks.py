@@ -49,17 +49,17 @@ class SwanLabLogger(pl.loggers.Logger):
         self._run = None
 
 # %% ../../nbs/41_train.callbacks.ipynb #00681ed6
-def _tensorboard(conf, run, name):
+def _tensorboard(conf:LoggerConf, run, name):
     import tensorboard      # Lightning's logger would take tensorboardX as well, which nobody installs with our extra
     from pytorch_lightning.loggers import TensorBoardLogger
     return TensorBoardLogger(run, name='', version='tensorboard')
 
-def _wandb(conf, run, name):
+def _wandb(conf:LoggerConf, run, name):
     import wandb
     from pytorch_lightning.loggers import WandbLogger
     return WandbLogger(name=name, project=conf.project, save_dir=run, offline=conf.offline)
 
-def _swanlab(conf, run, name):
+def _swanlab(conf:LoggerConf, run, name):
     import swanlab
     mode = 'offline' if conf.offline else 'online'
     return SwanLabLogger(swanlab, project=conf.project, name=name, log_dir=str(run/'swanlab'), mode=mode)
