@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'colour', 'affine', 'warp', 'warp_masks', 'Augment', 'FrameCache',
-           'VideoClips', 'collate', 'ClipOrder', 'clip_loader']
+           'VideoClips', 'Drawn', 'some_of', 'along_objects', 'collate', 'ClipOrder', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
 import math
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import numpy as np, torch
 import torch.nn.functional as F
 from fastcore.basics import patch
@@ -30,8 +30,10 @@ def windows(
     "Where the clips of a video start"
     span = (T-1)*interval + 1
     if n_frames < span:
-        if short=='error': raise DataError(f"has {n_frames} frames, a clip needs {span} ({T} frames, {interval} apart): "
-            "lower data.video_clip_length or data.frame_interval, take the video out, or set data.short_videos=pad or drop")
+        if short=='error':
+            raise DataError(f"has {n_frames} frames, a clip needs {span} ({T} frames, {interval} apart): "
+            "lower data.video_clip_length or data.frame_interval, take the video out, "
+            "or set data.short_videos=pad or drop")
         return [0] if short=='pad' and n_frames else []
     starts = list(range(0, n_frames-span+1, stride))
     return starts if starts[-1]==n_frames-span else starts + [n_frames-span]
@@ -131,23 +133,32 @@ class Augment:
     def __init__(self, conf:DataConf): self.conf = checked(conf, DataConf)
     def __repr__(self):
         c = self.conf
-        return f"Augment(flip {c.hflip_prob}, {c.affine_degrees} degrees, scale {c.affine_scale}, shift {c.affine_shift}, jitter {c.jitter}, grey {c.grey_prob})"
+        return (f"Augment(flip {c.hflip_prob}, {c.affine_degrees} degrees, scale {c.affine_scale}, "
+            f"shift {c.affine_shift}, jitter {c.jitter}, grey {c.grey_prob})")
 
-    def colours(self, gen=None)->dict:
-        "Arguments of `colour`"
-        c = self.conf
-        jit = 1 + c.jitter*(2*torch.rand(3, generator=gen)-1) if c.jitter else torch.ones(3)
-        return dict(zip(['brightness','contrast','saturation'], jit.tolist()), grey=rand(gen) < c.grey_prob)
+@patch
+def colours(self:Augment, gen=None)->dict:
+    "Arguments of `colour`"
+    c = self.conf
+    jit = 1 + c.jitter*(2*torch.rand(3, generator=gen)-1) if c.jitter else torch.ones(3)
+    return dict(zip(['brightness','contrast','saturation'], jit.tolist()), grey=rand(gen) < c.grey_prob)
 
-    def geometry(self, gen=None)->tuple:
-        "Flip or not, and the matrix of `affine`, None for no change"
-        c, (a, sh, sc, dx, dy) = self.conf, (2*torch.rand(5, generator=gen)-1).tolist()
-        flip = rand(gen) < c.hflip_prob
-        if not (c.affine_degrees or c.affine_scale or c.affine_shift): return flip, None
-        shear = sh*min(c.affine_degrees, 30.)      # a larger shear makes lines of things
-        return flip, affine(a*c.affine_degrees, shear, max(1+sc*c.affine_scale, .1), (dx*c.affine_shift, dy*c.affine_shift))
+@patch
+def geometry(self:Augment, gen=None)->tuple:
+    "Flip or not, and the matrix of `affine`, None for no change"
+    c, (a, sh, sc, dx, dy) = self.conf, (2*torch.rand(5, generator=gen)-1).tolist()
+    flip = rand(gen) < c.hflip_prob
+    if not (c.affine_degrees or c.affine_scale or c.affine_shift): return flip, None
+    shear = sh*min(c.affine_degrees, 30.)      # a larger shear makes lines of things
+    shift = dx*c.affine_shift, dy*c.affine_shift
+    return flip, affine(a*c.affine_degrees, shear, max(1+sc*c.affine_scale, .1), shift)
 
 # %% ../../nbs/14_data.clips.ipynb #c029
+def _moved(masks, flip, A):
+    "Masks flipped, then warped"
+    if flip: masks = masks.flip(-1)
+    return masks if A is None else warp_masks(masks, A)
+
 @patch
 def __call__(self:Augment,
     images:Tensor,   # (T,3,S,S) float32, normalised
@@ -161,8 +172,7 @@ def __call__(self:Augment,
     images = colour(images, **self.colours(gen))
     for _ in range(tries):
         flip, A = self.geometry(gen)
-        moved = masks.flip(-1) if flip else masks
-        if A is not None: moved = warp_masks(moved, A)
+        moved = _moved(masks, flip, A)
         if keep is None or moved.flatten(2).any(2)[keep].all(): break
     else: return images, masks, ignore
     if flip: images, ignore = images.flip(-1), None if ignore is None else ignore.flip(-1)
@@ -170,6 +180,9 @@ def __call__(self:Augment,
     return images, moved, ignore
 
 # %% ../../nbs/14_data.clips.ipynb #c035
+def _packed(masks:Tensor): return [np.packbits(m) for m in masks.numpy()]
+def _unpacked(bits, size): return torch.from_numpy(np.unpackbits(bits, count=size*size)).view(size, size).bool()
+
 class FrameCache:
     "The last frames read, resized: a picture is opened once, a mask decoded once"
     def __init__(self,
@@ -177,41 +190,51 @@ class FrameCache:
         size:int,        # Side of the square
         n:int            # Frames to keep
     ): self.coco, self.size, self.n, self.kept = coco, size, max(n, 1), OrderedDict()
+
     def _entry(self, vid, i):
+        "What is kept of a frame; the one that was not asked for longest goes"
         e = self.kept.setdefault((vid, i), {})
         self.kept.move_to_end((vid, i))
         if len(self.kept) > self.n: self.kept.popitem(last=False)
         return e
-    def image(self, vid, i:int)->tuple:
-        "Resized PIL picture, and the (H,W) that it had"
-        e = self._entry(vid, i)
-        if 'image' not in e:
-            im = self.coco.image(vid, i)
-            e['image'] = im.resize((self.size, self.size)), (im.height, im.width)
-        return e['image']
-    def masks(self, vid, i:int, objs)->Tensor:
-        "(len(objs),S,S) bool"
-        e, S = self._entry(vid, i), self.size
-        need = [o for o in objs if o not in e]
-        if need: e.update(zip(need, (np.packbits(m) for m in resize_masks(self.coco.masks(vid, i, need), S).numpy())))
-        out = [torch.from_numpy(np.unpackbits(e[o], count=S*S)).view(S,S).bool() for o in objs]
-        return torch.stack(out) if out else torch.zeros(0, S, S, dtype=torch.bool)
-    def ignore(self, vid, i:int):
-        "(S,S) bool, or None where nothing is ignored"
-        e = self._entry(vid, i)
-        if 'ignore' not in e:
-            m = self.coco.ignore(vid, i)
-            e['ignore'] = None if m is None else np.packbits(resize_masks(m[None], self.size)[0].numpy())
-        return None if e['ignore'] is None else torch.from_numpy(np.unpackbits(e['ignore'], count=self.size**2)).view(self.size, self.size).bool()
+
+# %% ../../nbs/14_data.clips.ipynb #26ec5e45
+@patch
+def image(self:FrameCache, vid, i:int)->tuple:
+    "Resized PIL picture, and the (H,W) that it had"
+    e = self._entry(vid, i)
+    if 'image' not in e:
+        im = self.coco.image(vid, i)
+        e['image'] = im.resize((self.size, self.size)), (im.height, im.width)
+    return e['image']
+
+@patch
+def masks(self:FrameCache, vid, i:int, objs)->Tensor:
+    "(len(objs),S,S) bool"
+    e, S = self._entry(vid, i), self.size
+    need = [o for o in objs if o not in e]
+    if need: e.update(zip(need, _packed(resize_masks(self.coco.masks(vid, i, need), S))))
+    out = [_unpacked(e[o], S) for o in objs]
+    return torch.stack(out) if out else torch.zeros(0, S, S, dtype=torch.bool)
+
+@patch
+def ignore(self:FrameCache, vid, i:int):
+    "(S,S) bool, or None where nothing is ignored"
+    e = self._entry(vid, i)
+    if 'ignore' not in e:
+        m = self.coco.ignore(vid, i)
+        e['ignore'] = None if m is None else _packed(resize_masks(m[None], self.size))[0]
+    return None if e['ignore'] is None else _unpacked(e['ignore'], self.size)
 
 # %% ../../nbs/14_data.clips.ipynb #c040
 class VideoClips(Dataset):
     "Clips of a `CocoVideo`; number `i` looks the same whenever seed and epoch are the same"
     def __init__(self,
-        coco:CocoVideo,   # The videos
-        conf:DataConf=None, # `data.*`; None: its defaults, at the 128 px of the built-in nano
-        train:bool=True,  # Draw start, interval, direction, objects and augmentation? Validation takes clips as they are, late objects included
-        seed:int=0        # Of all draws
+        coco:CocoVideo,      # The videos
+        conf:DataConf=None,  # `data.*`; None: its defaults, at the 128 px of the built-in nano
+        train:bool=True,
+        # Draw start, interval, direction, objects, augmentation? Else as it is, late objects included
+        seed:int=0           # Of all draws
     ):
         conf = checked(conf or DataConf(image_size=128), DataConf)
         self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
@@ -221,35 +244,40 @@ class VideoClips(Dataset):
         for vid in coco.videos: self._add(vid)
         if not self.index: raise DataError(f"no clips to {'train on' if train else 'validate on'}: {self.report()}")
 
-    def _add(self, vid):
-        "The clips of one video"
-        c, n, lo = self.conf, len(self.coco.frames[vid]), frame_intervals(self.conf.frame_interval)[0]
-        try: starts = windows(n, c.video_clip_length, c.stride, lo, c.short_videos)
-        except DataError as e: raise DataError(f"video {vid!r} {e}") from None
-        if not starts: self.skipped.setdefault('video shorter than a clip', []).append((vid, 0))
-        for s in starts:
-            cast = self._cast(vid, *frame_numbers(n, c.video_clip_length, s, lo))
-            if len(cast.objs): self.index.append((vid, s))
-            else: self.skipped.setdefault('no object visible' + ('' if self.late else ' on its first labelled frame'), []).append((vid, s))
-
-    def _cast(self, vid, frames, valid):
-        state = self.coco.state(vid).numpy()[frames]       # an index array copies
-        state[~valid] = UNLABELLED
-        return clip_cast(state, self.late)
-
     def __len__(self): return len(self.index)
     def set_epoch(self, n:int): self.epoch = n
     def __repr__(self): return f"VideoClips({'train' if self.train else 'valid'}, {self.report()})"
+
+# %% ../../nbs/14_data.clips.ipynb #ffca8914
+@patch
+def _cast(self:VideoClips, vid, frames, valid):
+    "The objects of a window"
+    state = self.coco.state(vid).numpy()[frames]       # an index array copies
+    state[~valid] = UNLABELLED
+    return clip_cast(state, self.late)
+
+@patch
+def _add(self:VideoClips, vid):
+    "List the clips of one video"
+    c, n, lo = self.conf, len(self.coco.frames[vid]), frame_intervals(self.conf.frame_interval)[0]
+    def skip(why, start): self.skipped.setdefault(why, []).append((vid, start))
+    try: starts = windows(n, c.video_clip_length, c.stride, lo, c.short_videos)
+    except DataError as e: raise DataError(f"video {vid!r} {e}") from None
+    if not starts: skip('video shorter than a clip', 0)
+    for s in starts:
+        cast = self._cast(vid, *frame_numbers(n, c.video_clip_length, s, lo))
+        if len(cast.objs): self.index.append((vid, s))
+        else: skip('no object visible' + ('' if self.late else ' on its first labelled frame'), s)
 
 # %% ../../nbs/14_data.clips.ipynb #c041
 @patch
 def report(self:VideoClips)->str:
     "How many clips there are, and what was left out why"
-    c = self.conf
-    out = f"{len(self.index)} clips of {c.video_clip_length} frames every {c.stride}, from {len({v for v, _ in self.index})} of {len(self.coco.videos)} videos"
+    c, videos = self.conf, {v for v, _ in self.index}
     def some(o): return ', '.join(f'{v!r} at frame {s}' for v, s in o[:3]) + (', …' if len(o)>3 else '')
     left = [f"{len(o)} for '{why}' ({some(o)})" for why, o in self.skipped.items()]
-    return out + ("; left out " + ', '.join(left) if left else '')
+    return (f"{len(self.index)} clips of {c.video_clip_length} frames every {c.stride}, "
+        f"from {len(videos)} of {len(self.coco.videos)} videos" + ("; left out " + ', '.join(left) if left else ''))
 
 # %% ../../nbs/14_data.clips.ipynb #c045
 @patch
@@ -260,53 +288,85 @@ def random_window(self:VideoClips,
     "A window near that of clip `i`: its start, interval and direction drawn"
     c, (vid, start) = self.conf, self.index[i]
     n, T, (lo, hi) = len(self.coco.frames[vid]), c.video_clip_length, frame_intervals(c.frame_interval)
-    step = max(lo, randint(lo, max(lo, min(hi, (n-1)//max(T-1, 1))), gen))               # never longer than fits the video
+    longest = (n-1)//max(T-1, 1)                        # the largest step that fits the video
+    step = max(lo, randint(lo, max(lo, min(hi, longest)), gen))
     shift = randint(0, c.stride-1, gen) if c.random_start else 0
     first = max(0, min(start+shift, n-1-(T-1)*step))
     return frame_numbers(n, T, first, step, rand(gen) < c.reverse_prob)
+
+@patch
+def indexed_window(self:VideoClips,
+    i:int   # Number of the clip
+)->tuple:   # frame numbers (T,), valid (T,)
+    "The window of clip `i` as it is in the list"
+    c, (vid, start) = self.conf, self.index[i]
+    return frame_numbers(len(self.coco.frames[vid]), c.video_clip_length, start, frame_intervals(c.frame_interval)[0])
+
+# %% ../../nbs/14_data.clips.ipynb #faf67837
+class Drawn(NamedTuple):
+    "Which frames and which objects a clip shows"
+    vid:Any              # Video
+    frames:np.ndarray    # (T,) frame numbers
+    valid:np.ndarray     # (T,) bool: false for padding
+    cast:Cast            # Its objects
+    empty_draws:int=0    # Windows drawn before that showed no object
+
+def some_of(
+    cast:Cast,
+    most,       # Objects at most; None or 0: all
+    gen         # `torch.Generator`
+)->Cast:
+    "Some of the objects, in their order"
+    if not most or len(cast.objs) <= most: return cast
+    k = torch.randperm(len(cast.objs), generator=gen)[:most].sort().values.numpy()
+    return Cast(cast.objs[k], cast.joins[k], cast.state[:,k])
 
 @patch
 def draw(self:VideoClips,
     i:int,       # Number of the clip
     gen=None,    # `torch.Generator`; none: the window as it is
     tries:int=8  # Windows to draw until one shows an object; after them the window as it is
-)->tuple:        # video id, frame numbers (T,), valid (T,), `Cast`, windows drawn that showed no object
+)->Drawn:
     "Which frames and which objects clip `i` shows"
-    c, (vid, start) = self.conf, self.index[i]
-    as_it_is = frame_numbers(len(self.coco.frames[vid]), c.video_clip_length, start, frame_intervals(c.frame_interval)[0])
-    if gen is None: return vid, *as_it_is, self._cast(vid, *as_it_is), 0
+    vid, as_it_is = self.index[i][0], self.indexed_window(i)
+    if gen is None: return Drawn(vid, *as_it_is, self._cast(vid, *as_it_is))
     for empty in range(tries+1):
-        drawn = self.random_window(i, gen) if empty < tries else as_it_is
-        cast = self._cast(vid, *drawn)
+        window = self.random_window(i, gen) if empty < tries else as_it_is
+        cast = self._cast(vid, *window)
         if len(cast.objs): break
-    if c.max_objects and len(cast.objs) > c.max_objects:
-        k = torch.randperm(len(cast.objs), generator=gen)[:c.max_objects].sort().values.numpy()
-        cast = Cast(cast.objs[k], cast.joins[k], cast.state[:,k])
-    return vid, *drawn, cast, empty
+    return Drawn(vid, *window, some_of(cast, self.conf.max_objects, gen), empty)
 
 # %% ../../nbs/14_data.clips.ipynb #c050
+def _stacked(regions, size, dim=0):
+    "Ignore regions as one tensor, empty where a frame has none; None where none has one"
+    if all(o is None for o in regions): return None
+    empty = torch.zeros(size, dtype=torch.bool)
+    return torch.stack([empty if o is None else o for o in regions], dim)
+
 @patch
 def load(self:VideoClips,
-    vid,         # Video
-    frames,      # (T,) frame numbers
-    valid,       # (T,) bool
-    cast:Cast,   # Its objects
+    vid,           # Video
+    frames,        # (T,) frame numbers
+    valid,         # (T,) bool
+    cast:Cast,     # Its objects
     empty_draws=0  # Windows drawn before that showed none
 )->Clip:
     "Read a clip as it is in the files, resized and normalised"
-    T, N, S, C = len(frames), len(cast.objs), self.size, self.cache
-    images, masks, ignore, sizes = torch.empty(T,3,S,S), torch.zeros(T,N,S,S, dtype=torch.bool), [], []
-    for t, i in enumerate(frames.tolist()):
-        im, size = C.image(vid, i)
+    T, N, S = len(frames), len(cast.objs), self.size
+    images, masks, sizes, ignore = torch.empty(T,3,S,S), torch.zeros(T,N,S,S, dtype=torch.bool), [], []
+    for t, i in enumerate(frames.tolist()):             # all of a frame at once: the cache may hold one only
+        im, size = self.cache.image(vid, i)
         images[t], on = to_input(im, S), np.flatnonzero(cast.state[t]==VISIBLE)
-        masks[t,on] = C.masks(vid, i, cast.objs[on].tolist())
-        ignore.append(C.ignore(vid, i)); sizes.append(size)
+        masks[t,on] = self.cache.masks(vid, i, cast.objs[on].tolist())
+        ignore.append(self.cache.ignore(vid, i))
+        sizes.append(size)
     ids, cats = zip(*(self.coco.objs[vid][o] for o in cast.objs))
-    none = torch.zeros(S, S, dtype=torch.bool)
-    ignore = None if all(o is None for o in ignore) else torch.stack([none if o is None else o for o in ignore])
-    all_frames = self.coco.frames[vid]
-    return Clip(images, masks, torch.from_numpy(cast.state), torch.from_numpy(cast.joins), list(ids), tensor(cats), vid,
-        [all_frames[i].id for i in frames], torch.from_numpy(valid), sizes[0], ignore, len(all_frames), tensor(cast.objs), empty_draws)
+    every = self.coco.frames[vid]
+    return Clip(images=images, masks=masks, state=torch.from_numpy(cast.state),
+        prompt_frame=torch.from_numpy(cast.joins), obj_ids=list(ids), cat_ids=tensor(cats), video_id=vid,
+        frame_ids=[every[i].id for i in frames], valid=torch.from_numpy(valid),
+        orig_size=sizes[0], ignore=_stacked(ignore, (S,S)),
+        video_len=len(every), places=tensor(cast.objs), empty_draws=empty_draws)
 
 # %% ../../nbs/14_data.clips.ipynb #c051
 @patch
@@ -326,21 +386,38 @@ def __getitem__(self:VideoClips,
     return clip
 
 # %% ../../nbs/14_data.clips.ipynb #c061
+def along_objects(
+    clips:list,   # Of `Clip`
+    field:str,    # masks, state, prompt_frame or cat_ids
+    dim:int=0     # Where that field has its objects
+)->Tensor:
+    "One field of all clips, objects of clip 0 first"
+    return torch.cat([getattr(c, field) for c in clips], dim)
+
+def _places(clips):
+    "Each object's place among those of its video"
+    return torch.cat([torch.arange(c.n_objects) if c.places is None else c.places for c in clips])
+
 def collate(
     clips:list   # Of `Clip`, all of one length and size
 )->ClipBatch:    # Objects of clip 0 first
     "Several clips as one batch"
     shapes = {tuple(c.images.shape) for c in clips}
-    if len(shapes) > 1: raise DataError(f"clips of different shapes {sorted(shapes)} in a batch: all must have the same length and size")
+    if len(shapes) > 1:
+        raise DataError(f"clips of different shapes {sorted(shapes)} in a batch: "
+            "all must have the same length and size")
     T, _, S, _ = clips[0].images.shape
-    none = torch.zeros(T, S, S, dtype=torch.bool)
-    ignore = None if all(c.ignore is None for c in clips) else torch.stack([none if c.ignore is None else c.ignore for c in clips], 1)
-    return ClipBatch(torch.stack([c.images for c in clips]), torch.cat([c.masks for c in clips], 1), torch.cat([c.state for c in clips], 1),
-        torch.cat([c.prompt_frame for c in clips]), torch.repeat_interleave(torch.arange(len(clips)), tensor([c.n_objects for c in clips])),
-        [o for c in clips for o in c.obj_ids], torch.cat([c.cat_ids for c in clips]), [c.video_id for c in clips], [c.frame_ids for c in clips],
-        torch.stack([c.valid for c in clips]), [c.orig_size for c in clips], ignore, [c.video_len or len(c) for c in clips],
-        torch.cat([torch.arange(c.n_objects) if c.places is None else c.places for c in clips]),
-        sum(c.empty_draws for c in clips))
+    n_objects = tensor([c.n_objects for c in clips])
+    return ClipBatch(
+        images=torch.stack([c.images for c in clips]),
+        masks=along_objects(clips, 'masks', 1), state=along_objects(clips, 'state', 1),
+        prompt_frame=along_objects(clips, 'prompt_frame'), cat_ids=along_objects(clips, 'cat_ids'),
+        obj_to_video=torch.repeat_interleave(torch.arange(len(clips)), n_objects),
+        obj_ids=[o for c in clips for o in c.obj_ids], places=_places(clips),
+        video_ids=[c.video_id for c in clips], frame_ids=[c.frame_ids for c in clips],
+        valid=torch.stack([c.valid for c in clips]), orig_sizes=[c.orig_size for c in clips],
+        ignore=_stacked([c.ignore for c in clips], (T,S,S), 1), video_lens=[c.video_len or len(c) for c in clips],
+        empty_draws=sum(c.empty_draws for c in clips))
 
 # %% ../../nbs/14_data.clips.ipynb #c065
 class ClipOrder(Sampler):
@@ -351,17 +428,20 @@ class ClipOrder(Sampler):
     def __len__(self): return len(self.ds)
     def set_epoch(self, n:int): self.ds.set_epoch(n)
     def __iter__(self):
-        e = self.ds.epoch
-        yield from ((e, i) for i in torch.randperm(len(self.ds), generator=generator(self.ds.seed, 'order', e)).tolist())
+        epoch = self.ds.epoch
+        order = torch.randperm(len(self.ds), generator=generator(self.ds.seed, 'order', epoch))
+        yield from ((epoch, i) for i in order.tolist())
 
+# %% ../../nbs/14_data.clips.ipynb #b3ca6893
 def clip_loader(
-    ds:VideoClips,    # Clips
-    conf:DataConf=None, # `data.*`; None: that of the clips
-    train:bool=None,  # Shuffle? None: as the clips were made
-    **kwargs          # More arguments of `DataLoader`
-)->DataLoader:        # Of `ClipBatch`
+    ds:VideoClips,       # Clips
+    conf:DataConf=None,  # `data.*`; None: that of the clips
+    train:bool=None,     # Shuffle? None: as the clips were made
+    **kwargs             # More arguments of `DataLoader`
+)->DataLoader:           # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
     conf, train = checked(conf or ds.conf, DataConf), ds.train if train is None else train
-    return DataLoader(ds, batch_size=conf.batch_size or 1, sampler=ClipOrder(ds) if train else None, collate_fn=collate, num_workers=conf.num_workers,
-        pin_memory=conf.pin_memory and torch.cuda.is_available(), persistent_workers=conf.num_workers > 0,
-        **{'generator': generator(ds.seed, 'loader'), **kwargs})
+    kwargs = dict(generator=generator(ds.seed, 'loader')) | kwargs
+    return DataLoader(ds, batch_size=conf.batch_size or 1, sampler=ClipOrder(ds) if train else None,
+        collate_fn=collate, num_workers=conf.num_workers, persistent_workers=conf.num_workers > 0,
+        pin_memory=conf.pin_memory and torch.cuda.is_available(), **kwargs)

@@ -47,7 +47,9 @@ def _pictures_there(d):
 def _one_size(d):
     for v in d.videos:
         sizes = {f.size for f in d.frames[v] if f.size}
-        if len(sizes)>1: raise DataError(f"{d.path}: video {v!r} has frames of several sizes {sorted(sizes)}: it cannot be tracked, so not validated on; bring them to one size")
+        if len(sizes)>1:
+            raise DataError(f"{d.path}: video {v!r} has frames of several sizes {sorted(sizes)}: "
+                "it cannot be tracked, so not validated on; bring them to one size")
 
 def check_pictures(
     train:CocoVideo, val:CocoVideo=None  # Datasets of a run
@@ -56,7 +58,9 @@ def check_pictures(
     for d in filter(None, (train, val)): _pictures_there(d)
     if val: _one_size(val)
     both = shared_pictures(train, val) if val else ()
-    if both: log.warning(f"{len(both)} pictures are in both train and val ({both[0].name}, …): the held-out J&F will look better than it is")
+    if both:
+        log.warning(f"{len(both)} pictures are in both train and val ({both[0].name}, …): "
+            "the held-out J&F will look better than it is")
 
 def datasets(
     cfg:TrainConf    # Resolved
@@ -64,7 +68,9 @@ def datasets(
     "The `CocoVideo`s of a run, their pictures in place; raises `DataError`"
     train, val = _datasets(cfg)
     check_pictures(train, val)
-    if val and not any((val.state(v)==VISIBLE).any() for v in val.videos): raise DataError(f"{val.path}: no object is visible on any frame, so there is nothing to validate on: give data.val_path=none")
+    if val and not any((val.state(v)==VISIBLE).any() for v in val.videos):
+        raise DataError(f"{val.path}: no object is visible on any frame, so there is nothing to validate on: "
+            "give data.val_path=none")
     if val and not scorable(val, val.videos):
         raise DataError(f"{val.path}: no object is labelled on a frame after the one that it is prompted on, "
             "so there is nothing to validate on: label more frames, or give data.val_path=none")
@@ -85,20 +91,24 @@ def counts(
     coco:CocoVideo   # Dataset, or None
 )->dict:             # Plain values
     "What a dataset holds, for metrics.json and the model card"
-    return coco and dict(path=str(coco.path), videos=len(coco), frames=sum(map(len, coco.frames.values())), objects=sum(map(len, coco.objs.values())), categories=list(coco.cats))
+    return coco and dict(path=str(coco.path), videos=len(coco), frames=sum(map(len, coco.frames.values())),
+        objects=sum(map(len, coco.objs.values())), categories=list(coco.cats))
 
 def _datasets(cfg):
     c = cfg.data
     if c.train_path is None:
-        if c.val_path not in (None, 'none'): raise ConfigError("data.val_path is given, data.train_path is not: the built-in videos bring their own")
-        d = Path(c.synth_dir or Path(cfg.output_dir)/f'built-in_{c.synth_videos}x{c.synth_frames}_{c.image_size}px_seed{cfg.seed}')
+        if c.val_path not in (None, 'none'):
+            raise ConfigError("data.val_path is given, data.train_path is not: the built-in videos bring their own")
+        d = Path(c.synth_dir
+            or Path(cfg.output_dir)/f'built-in_{c.synth_videos}x{c.synth_frames}_{c.image_size}px_seed{cfg.seed}')
         train, val = write_synth(d, videos=c.synth_videos, frames=c.synth_frames, size=c.image_size, seed=cfg.seed)
         return open_coco(train, c), None if c.val_path=='none' else open_coco(val, c)
     train = open_coco(c.train_path, c)
     if c.val_path=='none': return train, None
     if c.val_path is None:
         train, val = train.split(c.val_fraction, cfg.seed)
-        log.info(f"held out for validation: {len(val)} of {len(train)+len(val)} videos ({', '.join(map(str, val.videos[:5]))}{', …' if len(val)>5 else ''})")
+        log.info(f"held out for validation: {len(val)} of {len(train)+len(val)} videos "
+            f"({', '.join(map(str, val.videos[:5]))}{', …' if len(val)>5 else ''})")
         return train, val
     return train, open_coco(c.val_path, c)
 
@@ -113,7 +123,8 @@ def test_videos(
     _pictures_there(test)
     _one_size(test)
     if not any((test.state(v)==VISIBLE).any() for v in test.videos):
-        raise DataError(f"{test.path}: no object is visible on any frame, so nothing can be measured: check data.test_path")
+        raise DataError(f"{test.path}: no object is visible on any frame, so nothing can be measured: "
+            "check data.test_path")
     if not scorable(test, test.videos):
         raise DataError(f"{test.path}: no object is labelled on a frame after the one that it is prompted on, "
             "so nothing can be measured: label more frames")

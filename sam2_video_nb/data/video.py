@@ -27,10 +27,12 @@ def pictures(
     folder   # Folder
 )->list:     # Paths in order
     "The pictures of a folder; raises `DataError` where there are none, or two of one name"
-    out = sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in picture_types and not p.name.startswith('.')), key=by_number)
+    out = sorted((p for p in Path(folder).iterdir() if p.suffix.lower() in picture_types
+        and not p.name.startswith('.')), key=by_number)
     if not out: raise DataError(f"{folder}: no pictures in it ({', '.join(picture_types)})")
     for a, b in zip(out, out[1:]):
-        if a.stem==b.stem: raise DataError(f"{b}: {a.name} is of the same name: which of them is the frame? Take one away")
+        if a.stem==b.stem:
+            raise DataError(f"{b}: {a.name} is of the same name: which of them is the frame? Take one away")
     return out
 
 class FrameSource:
@@ -39,10 +41,13 @@ class FrameSource:
         items,         # Paths or pictures
         names=None     # A name for each; None: of the files, or numbers
     ):
-        if not hasattr(items, '__iter__'): raise DataError(f"a video is a folder of pictures, a list of them, or a video file, not {type(items).__name__}")
+        if not hasattr(items, '__iter__'):
+            raise DataError(f"a video is a folder of pictures, a list of them, or a video file, "
+                f"not {type(items).__name__}")
         self.items, self.fps = list(items), None
         if not self.items: raise DataError("a video without frames")
-        self.names = names or [Path(o).stem if isinstance(o, (str, Path)) else f'{i:05d}' for i, o in enumerate(self.items)]
+        self.names = names or [Path(o).stem if isinstance(o, (str, Path)) else f'{i:05d}'
+            for i, o in enumerate(self.items)]
     def __len__(self): return len(self.items)
     def __getitem__(self, i):
         o = self.items[i]
@@ -51,15 +56,19 @@ class FrameSource:
     def _of_one_size(self, im, i):
         "The picture, if it is as large as the first one"
         if hasattr(self, '_size') and im.size[::-1]!=self._size:
-            raise DataError(f"frame {i} ({self.names[i]}) is {im.width}x{im.height}, the first one {self._size[1]}x{self._size[0]} "
+            raise DataError(f"frame {i} ({self.names[i]}) is {im.width}x{im.height}, "
+                f"the first one {self._size[1]}x{self._size[0]} "
                 "(width x height): one video has one size")
         return im
     def _picture(self, o, i):
         "A picture that is in memory, in RGB"
-        if isinstance(o, np.ndarray) and o.dtype==np.uint8 and o.shape[2:] in ((), (3,), (4,)) and o.ndim>1: o = Image.fromarray(o)
+        if isinstance(o, np.ndarray) and o.dtype==np.uint8 and o.shape[2:] in ((), (3,), (4,)) and o.ndim>1:
+            o = Image.fromarray(o)
         if isinstance(o, Image.Image) and o.mode[0] not in 'IF': return o.convert('RGB')
-        what = f'{type(o).__name__} of {tuple(o.shape)}, {o.dtype}' if hasattr(o, 'shape') else f'picture of mode {o.mode}' if hasattr(o, 'mode') else type(o).__name__
-        raise DataError(f"frame {i} ({self.names[i]}): a {what}: give paths, PIL pictures, or arrays (H,W,3) or (H,W) of uint8")
+        what = f'{type(o).__name__} of {tuple(o.shape)}, {o.dtype}' if hasattr(o,
+            'shape') else f'picture of mode {o.mode}' if hasattr(o, 'mode') else type(o).__name__
+        raise DataError(f"frame {i} ({self.names[i]}): a {what}: give paths, PIL pictures, "
+            "or arrays (H,W,3) or (H,W) of uint8")
     @property
     def size(self):
         "(H,W)"
@@ -75,7 +84,9 @@ class FrameSource:
 def need_av():
     "PyAV, or a line that says how to get it"
     try: import av
-    except ImportError: raise DataError("video files need PyAV: pip install 'sam2_video_nb[video]'; or extract the frames into a folder") from None
+    except ImportError:
+        raise DataError("video files need PyAV: pip install 'sam2_video_nb[video]'; "
+            "or extract the frames into a folder") from None
     return av
 
 class VideoWriter:
@@ -100,7 +111,8 @@ class VideoWriter:
             self.stream.width, self.stream.height, self.stream.pix_fmt, self.stream.gop_size = W, H, 'yuv420p', 12
             if codec=='libx264': self.stream.options = dict(crf=str(self.crf), tune='zerolatency')
         if a.shape[:2]!=(H, W): a = np.pad(a, ((0, H-a.shape[0]), (0, W-a.shape[1]), (0, 0)))
-        for p in self.stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(a), format='rgb24')): self.out.mux(p)
+        for p in self.stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(a), format='rgb24')):
+            self.out.mux(p)
     def __exit__(self, *a):
         if self.out is None: return
         for p in self.stream.encode(): self.out.mux(p)
@@ -127,7 +139,8 @@ def upright(
     parts = [matrix[i]/long for i in (0, 1, 3, 4)]
     turn = tuple(round(p) for p in parts)
     if turn not in _turns or max(abs(p-t) for p, t in zip(parts, turn)) > .01:
-        raise DataError(f"its display matrix {tuple(round(p, 2) for p in parts)} is no quarter turn: convert the video again, upright")
+        raise DataError(f"its display matrix {tuple(round(p, 2) for p in parts)} is no quarter turn: "
+            "convert the video again, upright")
     return im if _turns[turn] is None else im.transpose(_turns[turn])
 
 # %% ../../nbs/12_data.video.ipynb #c013
@@ -143,10 +156,14 @@ class VideoFile(FrameSource):
                 packets = [(p.pts, p.is_keyframe) for p in f.demux(s) if p.pts is not None]
                 promised = s.frames
                 self.fps = float(s.average_rate) if s.average_rate else None
-        except av.FFmpegError as e: raise DataError(f"{path}: not a video that can be read ({e.strerror}): is it whole? Convert it again") from None
+        except av.FFmpegError as e:
+            raise DataError(f"{path}: not a video that can be read ({e.strerror}): is it whole? "
+                "Convert it again") from None
         self.pts = sorted(p for p, _ in packets)
         if not self.pts: raise DataError(f"{path}: a video without frames")
-        if promised > len(self.pts): raise DataError(f"{path}: frame {len(self.pts)} of {promised} cannot be decoded: the file ends there; copy it again, or cut the video there")
+        if promised > len(self.pts):
+            raise DataError(f"{path}: frame {len(self.pts)} of {promised} cannot be decoded: the file ends there; "
+                "copy it again, or cut the video there")
         self.keys, self.names = sorted(p for p, k in packets if k), [f'{i:05d}' for i in range(len(self.pts))]
     def __len__(self): return len(self.pts)
     def __getitem__(self, i): return next(self._from(range(len(self))[i]))
@@ -171,8 +188,12 @@ class VideoFile(FrameSource):
                     if at[frame.pts] > i or frame.is_corrupt: break
                     yield self._of_one_size(self._upright(frame), i)
                     i += 1
-        except av.FFmpegError as e: raise DataError(f"{self.path}: frame {i} cannot be decoded ({e.strerror}): the frames before it can; cut the video there, or convert it again") from None
-        if i < len(self): raise DataError(f"{self.path}: frame {i} of {len(self)} cannot be decoded: the frames before it can; cut the video there, or convert it again")
+        except av.FFmpegError as e:
+            raise DataError(f"{self.path}: frame {i} cannot be decoded ({e.strerror}): the frames before it can; "
+                "cut the video there, or convert it again") from None
+        if i < len(self):
+            raise DataError(f"{self.path}: frame {i} of {len(self)} cannot be decoded: the frames before it can; "
+                "cut the video there, or convert it again")
 
     def range(self, start, stop, step=1):
         "Frames `start` to `stop` (left out), as a stream; step 1 or -1"
