@@ -32,8 +32,7 @@ _BAR = lambda u,v: .5-np.abs(u)
 def _soft(x): return np.clip(.5+2*x, 0, 1)   # a sine to stripes with soft edges
 
 PATTERNS = dict(stripes=lambda u,v: _soft(np.sin(8*u)), checks=lambda u,v: _soft(np.sin(5*u)*np.sin(5*v)),
-    rings=lambda u,v: _soft(np.cos(9*np.hypot(u, v))), dots=lambda u,v: _soft(2*np.cos(6*u)*np.cos(6*v)-1),
-    plain=lambda u,v: np.clip(.5+.4*v, 0, 1))
+    rings=lambda u,v: _soft(np.cos(9*np.hypot(u, v))), dots=lambda u,v: _soft(2*np.cos(6*u)*np.cos(6*v)-1), plain=lambda u,v: np.clip(.5+.4*v, 0, 1))
 
 def uniform(lo, hi, gen=None, *size):
     "Numbers from `lo` to `hi`: one float, or an array of `size`"
@@ -101,13 +100,11 @@ def draw_path(
     gen=None       # `torch.Generator`
 )->Path2d:
     "A smooth path: straight, reflected, turning, growing and shrinking a little"
-    # across the middle, where others are met
-    t, course = np.arange(frames), math.atan2(.5-start[1], .5-start[0]) + uniform(-1, 1, gen)
+    t, course = np.arange(frames), math.atan2(.5-start[1], .5-start[0]) + uniform(-1, 1, gen)   # across the middle, where others are met
     step = uniform(.015, .045, gen)*np.array([math.cos(course), math.sin(course)])
     home = bounce(np.asarray(start) + t[:,None]*step, .14, .86)
     r = radius*(1 + .18*np.sin(uniform(.2, .6, gen)*t + uniform(0, 6.3, gen)))
-    axis = int(np.abs(home[0]-.5).argmax())
-    side = home[0,axis] > .5
+    axis = int(np.abs(home[0]-.5).argmax()); side = home[0,axis] > .5
     room = (1-home[:,axis] if side else home[:,axis]) + 1.1*r    # until even a star's tip is out
     home[:,axis] += (1 if side else -1)*1.25*room*outing(kind, frames, gen)
     return Path2d(home, r, uniform(0, 6.3, gen) + uniform(-.2, .2, gen)*t)
@@ -128,9 +125,7 @@ def render(
     return c0 + (c1-c0)*PATTERNS[look.pattern](u, v)[...,None], np.clip(h+.5, 0, 1), h>0
 
 # %% ../../nbs/13_data.synth.ipynb #c023
-def _blotches(n, size, gen):
-    return F.interpolate(torch.rand(1,1,n,n, generator=gen), size=(size,size), mode='bicubic', align_corners=True)[0,
-        0].numpy()
+def _blotches(n, size, gen): return F.interpolate(torch.rand(1,1,n,n, generator=gen), size=(size,size), mode='bicubic', align_corners=True)[0,0].numpy()
 
 def background(
     frames:int,  # T
@@ -142,8 +137,7 @@ def background(
     c = np.array([*two_colors(gen, (.05,.4), (.3,.8)), two_colors(gen, (.05,.4), (.3,.8))[0]], dtype=np.float32)
     a, b, grain = (_blotches(n, size+pan, gen)[...,None] for n in (4, 7, max(size//4, 2)))
     big = np.clip((1-b)*(c[0]+(c[1]-c[0])*a) + b*c[2] + .16*(grain-.5), 0, 1)
-    at = (uniform(0, pan, gen, 2) + np.linspace(0,1,frames)[:,None]*uniform(-pan, pan, gen, 2)).clip(0,
-        pan).round().astype(int)
+    at = (uniform(0, pan, gen, 2) + np.linspace(0,1,frames)[:,None]*uniform(-pan, pan, gen, 2)).clip(0, pan).round().astype(int)
     return np.stack([big[y:y+size, x:x+size] for y,x in at])
 
 # %% ../../nbs/13_data.synth.ipynb #c026
@@ -173,8 +167,7 @@ def paint(
 def _starts(n, gen):
     "`n` starting points, each the one of ten draws that is farthest from those before"
     pts = []
-    for _ in range(n):
-        pts.append(max(uniform(.16, .84, gen, 10, 2), key=lambda p: min((np.hypot(*(p-q)) for q in pts), default=0)))
+    for _ in range(n): pts.append(max(uniform(.16, .84, gen, 10, 2), key=lambda p: min((np.hypot(*(p-q)) for q in pts), default=0)))
     return pts
 
 def _bar(frames, gen):
@@ -182,17 +175,14 @@ def _bar(frames, gen):
     t, speed = np.arange(frames)/max(frames-1, 1), choose([-1,1], gen)*uniform(.6, 1.4, gen)
     x = (-.1 if speed>0 else 1.1) + speed*t
     ones = np.ones(frames)
-    return Look(-1, 'plain', two_colors(gen, (0,.3), (.2,.6)), .1), Path2d(np.stack([x, .5*ones], 1),
-        uniform(.06, .12, gen)*ones, uniform(-.3, .3, gen)*ones)
+    return Look(-1, 'plain', two_colors(gen, (0,.3), (.2,.6)), .1), Path2d(np.stack([x, .5*ones], 1), uniform(.06, .12, gen)*ones, uniform(-.3, .3, gen)*ones)
 
 def _cast(frames, n_objects, gen, p_twin, p_leave, p_late, p_bar, radius=(.13,.22)):
     "Looks and paths of one video, from the back to the front"
     looks = [draw_look(gen, radius) for _ in range(randint(*n_objects, gen))]
     if len(looks)>1 and rand(gen)<p_twin: looks[1] = looks[0]._replace(radius=looks[0].radius*uniform(.9, 1.1, gen))
-    # one at least is there from the start
-    kind = lambda i, p: 'leave' if p<p_leave else 'late' if p<p_leave+p_late and i else 'stay'
-    paths = [draw_path(kind(i, rand(gen)), p, l.radius, frames, gen)
-        for i,(p,l) in enumerate(zip(_starts(len(looks), gen), looks))]
+    kind = lambda i, p: 'leave' if p<p_leave else 'late' if p<p_leave+p_late and i else 'stay'   # one at least is there from the start
+    paths = [draw_path(kind(i, rand(gen)), p, l.radius, frames, gen) for i,(p,l) in enumerate(zip(_starts(len(looks), gen), looks))]
     order = torch.randperm(len(looks), generator=gen).tolist()
     front = [_bar(frames, gen)] if rand(gen)<p_bar else []
     return [*((looks[i], paths[i]) for i in order), *front]
@@ -215,9 +205,7 @@ def make_video(
         images, masks = paint(looks, paths, background(frames, size, gen))
         seen = masks.any((2,3))
         if seen[0].any() and (seen.sum(0) >= min(frames, 2)).all(): break
-    else:
-        raise DataError(f"no video of {frames} frames at {size} px shows all of {n_objects} objects in 100 draws: "
-            "ask for more frames or fewer objects")
+    else: raise DataError(f"no video of {frames} frames at {size} px shows all of {n_objects} objects in 100 draws: ask for more frames or fewer objects")
     return SynthVideo(images, masks, np.array([l.cat for l in looks if l.cat>=0]), tuple(SHAPES))
 
 # %% ../../nbs/13_data.synth.ipynb #c037
@@ -228,14 +216,11 @@ def video_json(
 ):                   # images, annotations: rows of COCO-video JSON
     "The rows of one video"
     T, N, H, W = vid.masks.shape
-    images = [dict(id=first+t, file_name=f'frames/{name}/{t:05d}.jpg', video_id=name, order_in_video=t, height=H,
-        width=W, is_annotated=True) for t in range(T)]
+    images = [dict(id=first+t, file_name=f'frames/{name}/{t:05d}.jpg', video_id=name, order_in_video=t, height=H, width=W, is_annotated=True) for t in range(T)]
     anns = []
     for t, n in np.argwhere(vid.masks.any((2,3))).tolist():
-        m = vid.masks[t,n]
-        ys, xs = np.nonzero(m)
-        anns.append(dict(id=100*(first+t)+n, image_id=first+t, category_id=int(vid.cats[n])+1, track_id=n+1, iscrowd=0,
-            area=len(xs),
+        m = vid.masks[t,n]; ys, xs = np.nonzero(m)
+        anns.append(dict(id=100*(first+t)+n, image_id=first+t, category_id=int(vid.cats[n])+1, track_id=n+1, iscrowd=0, area=len(xs),
             bbox=[int(o) for o in (xs.min(), ys.min(), np.ptp(xs)+1, np.ptp(ys)+1)], segmentation=rle_encode(m)))
     return images, anns
 
@@ -250,18 +235,14 @@ def _finished(
     jsons = [folder/f'{s}.json' for s in ('train', 'val')]
     hint = "choose another folder (data.synth_dir), or remove this one"
     for f in (f for f in jsons if f.exists()):
-        try:
-            info = json.loads(f.read_text(encoding='utf-8'))['info']
-            found = info['params'] if info['made_by']==_made_by else None
+        try: info = json.loads(f.read_text(encoding='utf-8'))['info']; found = info['params'] if info['made_by']==_made_by else None
         except (ValueError, LookupError, TypeError): found = None
         if found is None: raise DataError(f"{f}: not made by this version of the built-in data: {hint}")
         keys = dict.fromkeys([*params, *found])       # a set of other objects has settings that were not asked for
-        diff = ', '.join(f'{k}={found.get(k)} there, {params.get(k)} asked for'
-            for k in keys if found.get(k)!=params.get(k))
+        diff = ', '.join(f'{k}={found.get(k)} there, {params.get(k)} asked for' for k in keys if found.get(k)!=params.get(k))
         if diff: raise DataError(f"{f} was made with other settings ({diff}): {hint}")
     if all(f.exists() for f in jsons): return True
-    if (folder/'frames').exists() and not (folder/'unfinished').exists():
-        raise DataError(f"{folder} has frames that are not the built-in data's: {hint}")
+    if (folder/'frames').exists() and not (folder/'unfinished').exists(): raise DataError(f"{folder} has frames that are not the built-in data's: {hint}")
     return False
 
 # %% ../../nbs/13_data.synth.ipynb #c041
@@ -277,18 +258,13 @@ def write_synth(
 )->tuple:                   # Paths of train.json and val.json
     "Make the built-in data, or find it made"
     folder, n_val = Path(folder), max(1, round(videos*val_fraction))
-    if not 0<=n_val<videos:
-        raise DataError(f"{videos} videos, {n_val} of them held out, leave none to train on: "
-            "ask for more videos or a smaller share")
+    if not 0<=n_val<videos: raise DataError(f"{videos} videos, {n_val} of them held out, leave none to train on: ask for more videos or a smaller share")
     out = folder/'train.json', folder/'val.json'
-    # as they are read again
-    params = json.loads(
-        json.dumps(dict(videos=videos, frames=frames, size=size, seed=seed, val_fraction=val_fraction, **easier)))
+    params = json.loads(json.dumps(dict(videos=videos, frames=frames, size=size, seed=seed, val_fraction=val_fraction, **easier)))    # as they are read again
     if _finished(folder, params): return out
     folder.mkdir(parents=True, exist_ok=True)
     (folder/'unfinished').touch()
-    rows, todo = dict(train=([],[]),
-        val=([],[])), [('train', i) for i in range(videos-n_val)] + [('val', i) for i in range(n_val)]
+    rows, todo = dict(train=([],[]), val=([],[])), [('train', i) for i in range(videos-n_val)] + [('val', i) for i in range(n_val)]
     for k,(split,i) in enumerate(tqdm(todo, desc='built-in videos', disable=not progress)):
         vid = make_video(frames, size, gen=generator(seed, 'synth', split, i), **easier)
         new = video_json(vid, f'{split}_{i:03d}', k*frames+1)
