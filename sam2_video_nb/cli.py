@@ -523,7 +523,8 @@ def sweep_job(
     from sam2_video_nb.train.sweep import write_job
     h = HydraConfig.get()
     run, texts = Path(h.sweep.dir)/h.sweep.subdir, list(h.overrides.task)
-    tell(f"job {h.job.num}: {' '.join(t for t in texts if t.partition('=')[0].lstrip('+') in keys)}")
+    apart = {k: v for k, _, v in (t.lstrip('+').partition('=') for t in texts) if k in keys}
+    tell(f"job {h.job.num}: {' '.join(f'{k}={v}' for k, v in apart.items())}")
     code, JF, error = 1, None, ''
     try:
         given = [read_override(t, sweep=True, groups=config_groups(folder)) for t in texts]
@@ -534,7 +535,7 @@ def sweep_job(
     except Exception as e:
         error = error_line(e).removeprefix('error: ')
         tell(f'job {h.job.num}: {error_line(e)}')
-    write_job(run, texts, JF, 'stopped' if code==130 else error)
+    write_job(run, apart, JF, 'stopped' if code==130 else error)
     if code==130: raise KeyboardInterrupt       # of the whole sweep
     return math.nan if JF is None else JF
 

@@ -934,8 +934,8 @@ def as_settings(
     from omegaconf import OmegaConf, open_dict
     from omegaconf.errors import OmegaConfBaseException
     if OmegaConf.get_type(cfg) is not TrainConf: raise ConfigError(
-        "nothing checks the file that --config-name names: "
-        "let it begin with a list of defaults, as a run's config.yaml does")
+        "nothing checks the file that --config-name names (a run's from before that was possible?): "
+        f"let it begin with the list of {configs()/'train.yaml'}")
     cfg = deepcopy(cfg)
     with open_dict(cfg): cfg.pop('hydra', None)
     try: conf = OmegaConf.to_object(cfg)

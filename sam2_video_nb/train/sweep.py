@@ -16,7 +16,7 @@ from ..show import bars
 class SweepJob(NamedTuple):
     "One job of a sweep"
     folder:Path           # Its run folder
-    given:dict            # Key → value, as text
+    given:dict            # What sets it apart: key → value, as text
     JF:Optional[float]    # None: nothing was measured
     error:str             # Empty: it came to its end
     @property
@@ -24,12 +24,11 @@ class SweepJob(NamedTuple):
 
 def write_job(
     folder:Path,      # Of the job
-    texts,            # Its `key=value`
+    given:dict,       # What sets it apart: key → value, as text
     JF=None,          # J&F
     error:str=''      # Why it failed
 ):
     "What came of a job, as job.json"
-    given = {k.lstrip('+'): v for k, _, v in (t.partition('=') for t in texts)}
     with written_whole(folder/'job.json') as p:
         p.write_text(json.dumps(dict(given=given, JF=JF, error=error), indent=1), encoding='utf-8')
 
@@ -51,14 +50,13 @@ def best_job(jobs)->Optional[SweepJob]:
 def varied(
     jobs     # `SweepJob`s
 )->list:
-    "The keys in whose values jobs differ; all of them where there is one job"
-    keys = list(dict.fromkeys(k for j in jobs for k in j.given))
-    return [k for k in keys if len(jobs)==1 or len({j.given.get(k) for j in jobs}) > 1]
+    "The keys that set jobs apart"
+    return list(dict.fromkeys(k for j in jobs for k in j.given))
 
 def sweep_table(
     jobs     # `SweepJob`s
 )->str:
-    "What each job was given, and its J&F"
+    "What set each job apart, and its J&F"
     keys = varied(jobs)
     rows = [('job', *keys, 'J&F')]
     for j in jobs:
