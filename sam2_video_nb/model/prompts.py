@@ -17,25 +17,31 @@ from ..core import *
 # %% ../../nbs/20_model.prompts.ipynb #c009
 def _pixels(mask):
     "Columns and rows of a mask's pixels; raises `EmptyMask` where there are none"
-    if mask.ndim != 2: raise PromptError(f"a prompt is made from one mask (H,W), not from a tensor of {tuple(mask.shape)}")
+    shape = tuple(mask.shape)
+    if mask.ndim != 2: raise PromptError(f"a prompt is made from one mask (H,W), not from a tensor of {shape}")
     ys, xs = torch.where(mask)
-    if not len(xs):
-        raise EmptyMask(f"no pixels to prompt with in a mask of {tuple(mask.shape)}: is the object hidden here? Prompt it on a frame where it is visible")
+    if not len(xs): raise EmptyMask(f"no pixels to prompt with in a mask of {shape}: is the object hidden here? "
+                                    "Prompt it on a frame where it is visible")
     return xs, ys
 
 # %% ../../nbs/20_model.prompts.ipynb #c012
-def _depth2(m):
-    "Squared distance of each pixel of `m` (H,W) bool array, padded with False, to the nearest False pixel"
+def _column_depth(m):
+    "Distance of each pixel to the nearest False pixel of its column"
     H = len(m)
     row = np.arange(H, dtype=np.int32)[:,None]
-    up = row - np.maximum.accumulate(np.where(m, -H, row))                                # to the last False row above
-    down = np.minimum.accumulate(np.where(m, 2*H, row)[::-1])[::-1] - row                 # to the first one below
-    g2 = np.minimum(up, down)**2
-    d2 = g2.copy()
-    for k in range(1, (min(m.shape)+1)//2):
-        inner = d2[k:-k, k:-k]
-        if inner.max() <= k*k: break                                                       # no column further off can be nearer
-        for side in (g2[k:-k, 2*k:], g2[k:-k, :-2*k]): np.minimum(inner, side+k*k, out=inner)
+    last_above = np.maximum.accumulate(np.where(m, -H, row))
+    first_below = np.minimum.accumulate(np.where(m, 2*H, row)[::-1])[::-1]
+    return np.minimum(row-last_above, first_below-row)
+
+def _depth2(m):
+    "Squared distance of each pixel of `m` (H,W) bool array, padded with False, to the nearest False pixel"
+    column2 = _column_depth(m)**2
+    d2 = column2.copy()
+    for dx in range(1, (min(m.shape)+1)//2):
+        inner = d2[dx:-dx, dx:-dx]
+        if inner.max() <= dx*dx: break                # no column further off can be nearer
+        for beside in (column2[dx:-dx, 2*dx:], column2[dx:-dx, :-2*dx]):
+            np.minimum(inner, beside+dx*dx, out=inner)
     return d2
 
 # %% ../../nbs/20_model.prompts.ipynb #c015
@@ -45,12 +51,12 @@ def center_point(
     "The object's pixel farthest from its border; of equals, the one nearest the centroid"
     xs, ys = _pixels(mask)
     x0, y0 = xs.min().item(), ys.min().item()
-    m = mask[y0:ys.max()+1, x0:xs.max()+1].bool().cpu().numpy()   # nothing beyond its box belongs to it
+    m = mask[y0:ys.max()+1, x0:xs.max()+1].bool().cpu().numpy()     # nothing beyond its box belongs to it
     d2 = _depth2(np.pad(m, 1))[1:-1,1:-1]
-    r, c = np.where(d2 == d2.max())
-    ctr = np.argwhere(m).mean(0)
-    i = ((r-ctr[0])**2 + (c-ctr[1])**2).round(6).argmin()         # argmin takes the first of equals: the topmost, then leftmost
-    return tensor([x0+c[i], y0+r[i]], dtype=torch.float32, device=mask.device)
+    deepest = np.argwhere(d2 == d2.max())
+    off_centre2 = ((deepest - np.argwhere(m).mean(0))**2).sum(1)
+    row, col = deepest[off_centre2.round(6).argmin()]    # argmin takes the first of equals: the topmost, then leftmost
+    return tensor([x0+col, y0+row], dtype=torch.float32, device=mask.device)
 
 # %% ../../nbs/20_model.prompts.ipynb #c021
 def random_points(
@@ -60,23 +66,29 @@ def random_points(
 )->Tensor:        # (n,2) float, (x,y)
     "`n` pixels of the mask; the same one twice only where it has fewer than `n`"
     xs, ys = _pixels(mask)
-    i = torch.randperm(len(xs), generator=gen)[:n] if n <= len(xs) else torch.randint(len(xs), (n,), generator=gen)
+    enough = n <= len(xs)
+    i = torch.randperm(len(xs), generator=gen)[:n] if enough else torch.randint(len(xs), (n,), generator=gen)
     i = i.to(mask.device)
     return torch.stack([xs[i], ys[i]], 1).float()
 
 # %% ../../nbs/20_model.prompts.ipynb #c025
-def _band(mask):
-    "Where negative clicks go, (H,W) bool: beside the object and near it"
+def _near(mask):
+    "The mask's box, grown on each side, (H,W) bool"
     xs, ys = _pixels(mask)
-    x0, x1, y0, y1 = (int(o) for o in (xs.min(), xs.max(), ys.min(), ys.max()))
+    x0, x1, y0, y1 = (int(v) for v in (xs.min(), xs.max(), ys.min(), ys.max()))
     grow = max(4, (max(x1-x0, y1-y0)+1)//4)
     near = torch.zeros_like(mask, dtype=torch.bool)
     near[max(y0-grow,0):y1+grow+1, max(x0-grow,0):x1+grow+1] = True
-    near &= ~mask.bool()
+    return near
+
+def _band(mask):
+    "Where negative clicks go, (H,W) bool: beside the object and near it"
+    beside = ~mask.bool()
+    near = _near(mask) & beside
     if near.any(): return near
-    if mask.all():
-        raise PromptError(f"the mask fills its image of {tuple(mask.shape)}: there is no place for a click beside it; set prompts.num_neg_points=0")
-    return ~mask.bool()
+    if beside.any(): return beside
+    raise PromptError(f"the mask fills its image of {tuple(mask.shape)}: there is no place for a click beside it; "
+                      "set prompts.num_neg_points=0")
 
 # %% ../../nbs/20_model.prompts.ipynb #c027
 def point_prompt(
@@ -125,34 +137,47 @@ def clicks(
     "A point prompt from numbers"
     pts = torch.as_tensor(points, dtype=torch.float32).reshape(-1, 2)
     labels = torch.ones(len(pts)) if labels is None else torch.as_tensor(labels).reshape(-1)
-    if not len(pts) or len(labels)!=len(pts) or not set(labels.tolist()) <= {0,1}: raise PromptError(f"{len(pts)} points with labels {labels.tolist()}: give a 1 (object) or 0 (background) for each point")
+    if not len(pts) or len(labels)!=len(pts) or not set(labels.tolist()) <= {0,1}:
+        raise PromptError(f"{len(pts)} points with labels {labels.tolist()}: "
+                          "give a 1 (object) or 0 (background) for each point")
     return Prompt('point', pts, labels.int())
 
+# %% ../../nbs/20_model.prompts.ipynb #880261fc
 def box(
     x0, y0, x1, y1   # Corners in pixels
 )->Prompt:
     "A box prompt from numbers"
-    if not (x0<=x1 and y0<=y1): raise PromptError(f"box ({x0}, {y0}, {x1}, {y1}): give left, top, right, bottom")
+    if not (x0<=x1 and y0<=y1):
+        raise PromptError(f"box ({x0}, {y0}, {x1}, {y1}): give left, top, right, bottom")
     return Prompt('box', tensor([[x0,y0],[x1,y1]], dtype=torch.float32), tensor([2,3], dtype=torch.int32))
 
 # %% ../../nbs/20_model.prompts.ipynb #c047
+def _scale_mask(mask, size, S):
+    if tuple(mask.shape) != size:
+        raise PromptError(f"a mask of {tuple(mask.shape)} for a frame of {size} (height, width): "
+                          "give it at the frame's size")
+    _pixels(mask)
+    return resize_masks(mask[None], S)[0]
+
+def _scale_points(pts, size, S):
+    H, W = size
+    wh = pts.new_tensor([W,H])
+    outside = ((pts < 0) | (pts > wh)).any(1)
+    if outside.any():
+        raise PromptError(f"point (x,y)={tuple(pts[outside][0].tolist())} is outside its frame of {W}x{H} "
+                          "(width x height): are x and y swapped?")
+    return pts/wh*S
+
+# %% ../../nbs/20_model.prompts.ipynb #bbd45ce9
 def scale_prompt(
     prompt:Prompt,  # In the pixels of a frame
     size,           # (H,W) of that frame
     S:int           # Side of SAM 2's square
 )->Prompt:          # In the pixels of the square
     "From the frame's pixels to SAM 2's, as its predictor does"
-    H, W = size
-    if prompt.kind=='mask':
-        if tuple(prompt.mask.shape) != (H,W):
-            raise PromptError(f"a mask of {tuple(prompt.mask.shape)} for a frame of {(H,W)} (height, width): give it at the frame's size")
-        _pixels(prompt.mask)
-        return prompt._replace(mask=resize_masks(prompt.mask[None], S)[0])
-    wh = prompt.pts.new_tensor([W,H])
-    out = ((prompt.pts < 0) | (prompt.pts > wh)).any(1)
-    if out.any():
-        raise PromptError(f"point (x,y)={tuple(prompt.pts[out][0].tolist())} is outside its frame of {W}x{H} (width x height): are x and y swapped?")
-    return prompt._replace(pts=prompt.pts/wh*S)
+    size = tuple(size)
+    if prompt.kind=='mask': return prompt._replace(mask=_scale_mask(prompt.mask, size, S))
+    return prompt._replace(pts=_scale_points(prompt.pts, size, S))
 
 # %% ../../nbs/20_model.prompts.ipynb #c050
 class PromptPolicy:
@@ -160,39 +185,51 @@ class PromptPolicy:
     def __init__(self,
         conf:PromptConf=None,  # `prompts.*`; None: its defaults, masks
         train:bool=False       # Jitter boxes? Validation does not
-    ): self.conf, self.train = checked(conf or PromptConf(), PromptConf), train
-    def __repr__(self): return f"PromptPolicy({self.conf.prompt_type or 'mask'}, {'train' if self.train else 'valid'})"
+    ):
+        self.conf, self.train = checked(conf or PromptConf(), PromptConf), train
 
-    def kind(self, gen=None):
-        "point, box or mask: what is set (a mask if nothing is), or drawn by the shares of `mix`"
-        if self.conf.prompt_type != 'mixed': return self.conf.prompt_type or 'mask'
-        names, shares = zip(*sorted(self.conf.mix.items()))           # sorted: the order in the user's dict does not matter
-        return names[torch.multinomial(tensor(shares, dtype=torch.float32), 1, generator=gen).item()]
+    def __repr__(self):
+        return f"PromptPolicy({self.conf.prompt_type or 'mask'}, {'train' if self.train else 'valid'})"
 
-    def __call__(self,
-        mask:Tensor,  # (H,W) bool, one object on the frame where it is prompted
-        gen=None      # `torch.Generator`; without one validation takes a fixed one
-    )->Prompt:        # In the mask's pixels, on its device
-        c = self.conf
-        if gen is None and not self.train: gen = generator(0)
-        kind = self.kind(gen)
-        if kind=='point': return point_prompt(mask, c.num_pos_points, c.num_neg_points, c.include_center, gen)
-        return box_prompt(mask, c.box_jitter if self.train else 0., gen) if kind=='box' else mask_prompt(mask)
+# %% ../../nbs/20_model.prompts.ipynb #34360502
+@patch
+def kind(self:PromptPolicy, gen=None):
+    "point, box or mask: what is set (a mask if nothing is), or drawn by the shares of `mix`"
+    if self.conf.prompt_type != 'mixed': return self.conf.prompt_type or 'mask'
+    names, shares = zip(*sorted(self.conf.mix.items()))
+    return names[torch.multinomial(tensor(shares, dtype=torch.float32), 1, generator=gen).item()]
+
+# %% ../../nbs/20_model.prompts.ipynb #c102c9c6
+@patch
+def __call__(self:PromptPolicy,
+    mask:Tensor,  # (H,W) bool, one object on the frame where it is prompted
+    gen=None      # `torch.Generator`; without one validation takes a fixed one
+)->Prompt:        # In the mask's pixels, on its device
+    "A prompt for one object"
+    c = self.conf
+    if gen is None and not self.train: gen = generator(0)
+    kind = self.kind(gen)
+    if kind=='point': return point_prompt(mask, c.num_pos_points, c.num_neg_points, c.include_center, gen)
+    if kind=='box': return box_prompt(mask, c.box_jitter if self.train else 0., gen)
+    return mask_prompt(mask)
 
 # %% ../../nbs/20_model.prompts.ipynb #c055
+def _object_name(batch, o, t):
+    v = batch.obj_to_video[o].item()
+    return f"video {batch.video_ids[v]!r}, object {batch.obj_ids[o]!r}, frame {batch.frame_ids[v][t]!r}"
+
 @patch
 def for_batch(self:PromptPolicy,
     batch:ClipBatch,  # Its masks and `prompt_frame` are read
     gen=None          # `torch.Generator`; without one validation takes a fixed one
 )->list:              # O prompts, in the pixels of the square
     "A prompt for each object, made on the frame where it joins"
-    if gen is None and not self.train: gen = generator(0)             # one for the whole batch: objects must not all draw alike
-    def one(o, t):
-        try: return self(batch.masks[t,o], gen)
-        except (EmptyMask, PromptError) as e:
-            v = batch.obj_to_video[o].item()
-            raise type(e)(f"video {batch.video_ids[v]!r}, object {batch.obj_ids[o]!r}, frame {batch.frame_ids[v][t]!r}: {e}") from None
-    return [one(o, t) for o, t in enumerate(batch.prompt_frame.tolist())]
+    if gen is None and not self.train: gen = generator(0)    # one for the batch: objects must not all draw alike
+    prompts = []
+    for o, t in enumerate(batch.prompt_frame.tolist()):
+        try: prompts.append(self(batch.masks[t,o], gen))
+        except (EmptyMask, PromptError) as e: raise type(e)(f"{_object_name(batch, o, t)}: {e}") from None
+    return prompts
 
 # %% ../../nbs/20_model.prompts.ipynb #4ddb244d
 def prompt_kinds(
@@ -202,6 +239,7 @@ def prompt_kinds(
     if conf.prompt_type!='mixed': return {conf.prompt_type or 'mask'}
     return {kind for kind, share in conf.mix.items() if share>0}
 
+# %% ../../nbs/20_model.prompts.ipynb #14b1cd05
 def prompts_about(
     conf:PromptConf,  # Of the run
     seen=None         # Kinds that the weights saw before it; None: nobody knows
@@ -209,12 +247,14 @@ def prompts_about(
     "What a checkpoint says of its prompts"
     return asdict(conf) | dict(seen=None if seen is None else sorted(prompt_kinds(conf) | set(seen)))
 
+# %% ../../nbs/20_model.prompts.ipynb #21b43330
 def prompts_of(
     about:dict   # What a checkpoint says of itself
 )->PromptConf:   # None where it does not say
     "The prompts that a checkpoint was trained with"
+    if not about.get('prompts'): return None
     known = {f.name for f in fields(PromptConf)}
-    return PromptConf(**{k: v for k, v in about['prompts'].items() if k in known}) if about.get('prompts') else None
+    return PromptConf(**{k: v for k, v in about['prompts'].items() if k in known})
 
 def seen_prompts(
     about:dict   # What a checkpoint says of itself
@@ -223,6 +263,7 @@ def seen_prompts(
     seen = (about.get('prompts') or {}).get('seen')
     return None if seen is None else set(seen)
 
+# %% ../../nbs/20_model.prompts.ipynb #a5eaa105
 def as_trained(
     conf:PromptConf,  # What somebody asks for
     about:dict        # What a checkpoint says of itself
@@ -230,8 +271,28 @@ def as_trained(
     "The prompts asked for; where no kind was asked for, the checkpoint's"
     then, default = prompts_of(about), PromptConf()
     if conf.prompt_type or not then: return conf
-    asked = {f.name: getattr(conf, f.name) for f in fields(conf) if getattr(conf, f.name)!=getattr(default, f.name)}
-    return replace(then, **asked)
+    asked = {f.name: getattr(conf, f.name) for f in fields(conf)}
+    return replace(then, **{k: v for k, v in asked.items() if v!=getattr(default, k)})
+
+# %% ../../nbs/20_model.prompts.ipynb #9da23192
+def _moved(mask, dx, dy):
+    "A mask (H,W) moved right and down, with nothing coming in at the sides"
+    H, W = mask.shape
+    out = torch.zeros_like(mask)
+    out[max(dy,0):H+min(dy,0), max(dx,0):W+min(dx,0)] = mask[max(-dy,0):H+min(-dy,0), max(-dx,0):W+min(-dx,0)]
+    return out
+
+def _grown(mask, r):
+    "A mask (H,W) with `r` pixels more on each side"
+    return torch.nn.functional.max_pool2d(mask[None,None].float(), 2*r+1, 1, r)[0,0] > 0
+
+def _noisy_mask(mask, reach, gen):
+    "A mask (H,W) moved by at most `reach` pixels and grown or shrunk by half of it"
+    dx, dy = (round(reach*(2*rand(gen)-1)) for _ in range(2))
+    r, grow = round(reach/2*rand(gen)), rand(gen) < .5
+    moved = _moved(mask, dx, dy)
+    changed = _grown(moved, r) if grow else ~_grown(~moved, r)
+    return next(m for m in (changed, moved, mask) if m.any())
 
 # %% ../../nbs/20_model.prompts.ipynb #c060
 def noisy(
@@ -244,18 +305,7 @@ def noisy(
     if not amount: return prompt
     H, W = mask.shape
     reach = amount*mask.sum().item()**.5
-    if prompt.kind=='mask': return prompt._replace(mask=_worse(prompt.mask, reach, gen))
+    if prompt.kind=='mask': return prompt._replace(mask=_noisy_mask(prompt.mask, reach, gen))
     pts = prompt.pts + reach*(2*torch.rand(prompt.pts.shape, generator=gen)-1).to(prompt.pts)
     pts = torch.minimum(pts.clamp(min=0), pts.new_tensor([W-1, H-1]))
     return prompt._replace(pts=pts.sort(0).values if prompt.kind=='box' else pts)
-
-def _worse(mask, reach, gen):
-    "A mask (H,W) moved by at most `reach` and grown or shrunk by half of it; what would leave nothing is not done"
-    dx, dy = (round(reach*(2*rand(gen)-1)) for _ in range(2))
-    r, grow = round(reach/2*rand(gen)), rand(gen) < .5
-    m = torch.zeros_like(mask)
-    H, W = mask.shape
-    m[max(dy,0):H+min(dy,0), max(dx,0):W+min(dx,0)] = mask[max(-dy,0):H+min(-dy,0), max(-dx,0):W+min(-dx,0)]
-    def wide(x): return torch.nn.functional.max_pool2d(x[None,None].float(), 2*r+1, 1, r)[0,0] > 0
-    other = wide(m) if grow else ~wide(~m)
-    return next(o for o in (other, m, mask) if o.any())
