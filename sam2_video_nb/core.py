@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError', 'read_image',
-           'picture_size', 'to_input', 'to_rgb', 'rle_encode', 'to_rle', 'rle_decode', 'resize_masks', 'Clip',
+           'picture_size', 'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'resize_masks', 'Clip',
            'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'written_whole', 'on_disk', 'counted',
            'safe_name']
 
@@ -119,6 +119,14 @@ def _polygons_to_rle(polygons, size):
     if far: raise DataError(f"polygon with a corner at {str(far[0])[:20]}: coordinates are pixels")
     return rle_api.merge(rle_api.frPyObjects(polygons, *size))
 
+# %% ../nbs/01_core.ipynb #e4804533
+def turned(
+    found, asked   # Sizes (H,W)
+)->str:            # Empty where they differ otherwise
+    "The end of a message on two sizes that do not fit: is one the other, turned?"
+    if tuple(found)!=tuple(asked)[::-1] or found[0]==found[1]: return ''
+    return ' (turned: films and photographs are taken upright, as a player shows them, so masks and sizes must be, too)'
+
 # %% ../nbs/01_core.ipynb #3eb5d653
 def _rle_size(seg, size):
     "(H,W) that an RLE states; raises `DataError` where it is none, or not the image's `size`"
@@ -129,7 +137,7 @@ def _rle_size(seg, size):
     h, w = stated
     if h*w >= 2**31: raise DataError(f"RLE of {h}x{w}: larger than any picture")
     if size is not None and (h, w) != tuple(size):
-        raise DataError(f"RLE of {h}x{w} for an image of {size[0]}x{size[1]} (height x width)")
+        raise DataError(f"RLE of {h}x{w} for an image of {size[0]}x{size[1]} (height x width){turned((h, w), size)}")
     return h, w
 
 def _counts_to_rle(counts, h, w):

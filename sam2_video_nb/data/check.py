@@ -166,7 +166,7 @@ def _file_rules(
             if (size := _size(o)) and size != found:
                 yield src.problem('image_size', f'images[{i}].height',
                     f"{_short(o['file_name'])} is {found[0]}x{found[1]} (height x width), "
-                    f"the JSON says {size[0]}x{size[1]}", o.get('id'))
+                    f"the JSON says {size[0]}x{size[1]}{turned(found, size)}", o.get('id'))
             sizes.setdefault(_key(o.get('id')), found)
 
 # %% ../../nbs/11_data.check.ipynb #c081

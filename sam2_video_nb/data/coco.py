@@ -659,7 +659,7 @@ def image(self:CocoVideo, vid, i:int)->Image.Image:
     im = read_image(f.path)
     if f.size and im.size[::-1] != f.size:
         raise DataError(f"{f.path}: image {f.id!r}: the picture is {im.size[1]}x{im.size[0]} (height x width), "
-            f"{self.path} says {f.size[0]}x{f.size[1]}: make them agree")
+            f"{self.path} says {f.size[0]}x{f.size[1]}{turned(im.size[::-1], f.size)}: make them agree")
     return im
 
 # %% ../../nbs/10_data.coco.ipynb #c062

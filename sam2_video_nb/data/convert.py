@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['known_names', 'formats', 'back', 'layouts', 'VideoFolder', 'find_videos', 'MaskFile', 'nearest', 'read_mask', 'Obj',
-           'FrameIn', 'size_of_picture', 'mask_for', 'first_appearances', 'doubtful_absence', 'palette_video',
-           'write_dataset', 'convert_davis', 'convert_png', 'match_names', 'files_below', 'lone_frames',
-           'suggest_pattern', 'videos_of', 'colour_table', 'read_colours', 'convert_colours', 'about_video',
-           'not_looked_at', 'lost_things', 'say_lost', 'open_back', 'each_frame', 'back_davis', 'back_png',
-           'back_colours']
+           'FrameIn', 'size_of_picture', 'mask_for', 'check_size', 'first_appearances', 'doubtful_absence',
+           'palette_video', 'write_dataset', 'convert_davis', 'convert_png', 'match_names', 'files_below',
+           'lone_frames', 'suggest_pattern', 'videos_of', 'colour_table', 'read_colours', 'convert_colours',
+           'about_video', 'not_looked_at', 'lost_things', 'say_lost', 'open_back', 'each_frame', 'back_davis',
+           'back_png', 'back_colours']
 
 # %% ../../nbs/17_data.convert.ipynb #c002
 import json, os, re, shutil
@@ -217,6 +217,18 @@ def mask_for(
     if m.size==size: return m
     raise DataError(f"{png}: the mask is {m.size[0]}x{m.size[1]} (height x width), its frame {img} is "
         f"{size[0]}x{size[1]}: if one is the other at another size, resize the masks (--resize-masks)")
+
+# %% ../../nbs/17_data.convert.ipynb #6b40cf7a
+def check_size(
+    height, width,   # As a JSON says; None: it does not
+    size,            # (H,W) of the picture
+    where:str        # What the error begins with
+):
+    "Raise `DataError` where a JSON and its picture are of different sizes"
+    said = height, width
+    if any(type(o) is not int or o<=0 for o in said) or said==tuple(size): return
+    raise DataError(f"{where} is {size[0]}x{size[1]} (height x width), the JSON says {height}x{width}"
+        f"{turned(said, size)}: its masks were made on another picture; give the pictures that were annotated")
 
 # %% ../../nbs/17_data.convert.ipynb #799694fb
 def first_appearances(

@@ -20,7 +20,8 @@ from tqdm import tqdm
 from ..core import *
 from .coco import *
 from .video import VideoWriter, by_number, need_av, open_frames
-from .convert import FrameIn, Obj, about_video, each_frame, open_back, say_lost, size_of_picture
+from .convert import FrameIn, Obj, about_video, check_size, each_frame, open_back, say_lost
+from .convert import size_of_picture
 from .convert import videos_of, write_dataset
 from .convert import _painted, _place, _plain_rle, _some, _write_json
 
@@ -84,6 +85,8 @@ def _check_vis(vis, a, n_frames, vid):
 def _vis_frames(vis, v, paths, crowd):
     "Frames of a video: all annotated, or none"
     sizes, anns = [size_of_picture(p) for p in paths], vis.anns[str(v['id'])]
+    for p, size in zip(paths, sizes):
+        check_size(v.get('height'), v.get('width'), size, f"{vis.file}: video {v['id']!r}: {p}")
     for a in anns: _check_vis(vis, a, len(paths), v['id'])
     def objs(t, size):
         return [_vis_object(vis, a, t, size, crowd) for a in anns if a['segmentations'][t]] if vis.annotated else None
@@ -806,7 +809,9 @@ def _read_picture(
     empty:bool             # A picture without annotations was looked at
 )->_Picture:
     "A picture with its masks; raises `DataError`"
-    size, anns = size_of_picture(path), export.anns.get(str(export.images[name]['id'])) or []
+    image, size = export.images[name], size_of_picture(path)
+    check_size(image.get('height'), image.get('width'), size, f'{export.file}: image {image["id"]!r}: {path}')
+    anns = export.anns.get(str(image['id'])) or []
     masks = [_mask(export, i, a, size) for i, a in anns]
     return _Picture(FrameIn(f'{frame}{path.suffix.lower()}', path, size, None),
         [m for m in masks if m.index not in ignored], [m for m in masks if m.index in ignored], bool(anns or empty))

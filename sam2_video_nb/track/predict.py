@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 import numpy as np, torch
 from torch import tensor
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tqdm.auto import tqdm
 from fastcore.basics import patch
@@ -45,10 +45,12 @@ def _file_mask(v, where, folder, size):
     if not p.resolve().is_relative_to(folder.resolve()):
         raise PromptError(f"{where}: mask {v!r} leads out of the folder of the JSON")
     if not p.is_file(): raise PromptError(f"{where}: mask {p} is not there")
-    with Image.open(p) as im: m = torch.from_numpy(np.array(im if im.mode in ('P', 'L', '1') else im.convert('L')) > 0)
+    with Image.open(p) as im:
+        im = ImageOps.exif_transpose(im)
+        m = torch.from_numpy(np.array(im if im.mode in ('P', 'L', '1') else im.convert('L')) > 0)
     if tuple(m.shape)!=tuple(size):
         raise PromptError(f"{where}: mask {p} is {m.shape[0]}x{m.shape[1]}, "
-                          f"the video {size[0]}x{size[1]} (height x width)")
+                          f"the video {size[0]}x{size[1]} (height x width){turned(m.shape, size)}")
     return m
 
 # %% ../../nbs/34_track.predict.ipynb #pr01
@@ -130,8 +132,10 @@ def _check_same_video(coco, vid, source):
     if T!=len(source):
         raise PromptError(f"{coco.path}: video {vid!r} has {T} frames, the source {len(source)}: "
                           "give the frames that the JSON was made for")
-    if coco.size(vid)!=source.size:
-        raise PromptError(f"{coco.path}: video {vid!r} is {coco.size(vid)}, the source {source.size} (height, width)")
+    ours, theirs = coco.size(vid), source.size
+    if ours!=theirs:
+        raise PromptError(f"{coco.path}: video {vid!r} is {ours[0]}x{ours[1]}, the source {theirs[0]}x{theirs[1]} "
+                          f"(height x width){turned(ours, theirs)}: give masks made on these frames")
 
 def coco_prompts(
     coco:CocoVideo,        # Dataset
@@ -266,7 +270,8 @@ def _looked_for(folder, names):
 def _images(source, vid, tracks_of):
     "The images of the JSON; `tracks_of`: as `_looked_for` gives it"
     H, W = source.size
-    for t, (item, name) in enumerate(zip(getattr(source, 'items', source.names), source.names)):
+    items = getattr(source, 'items', [None]*len(source))        # a film has none: its frames are named as we extract them
+    for t, (item, name) in enumerate(zip(items, source.names)):
         file = Path(item).name if isinstance(item, (str, Path)) else f'{name}.jpg'
         image = dict(id=t+1, file_name=file, video_id=vid, order_in_video=t, height=H, width=W,
                      is_annotated=t in tracks_of)
