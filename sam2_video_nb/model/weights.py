@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['known_sizes', 'size_of', 'seal', 'check_seal', 'write_checkpoint', 'write_weights', 'weights_hash', 'changed',
-           'write_delta', 'hub_file', 'from_hub', 'read_checkpoint', 'which_model', 'Start', 'read_start',
-           'read_optimizer', 'run_checkpoint', 'read_weights', 'difference', 'load_weights']
+           'write_delta', 'hub_file', 'from_hub', 'read_checkpoint', 'read_weights', 'which_model', 'Start',
+           'read_start', 'read_optimizer', 'run_checkpoint', 'mismatch', 'load_weights']
 
 # %% ../../nbs/21_model.weights.ipynb #c002
 import hashlib, io, json, re
@@ -96,36 +96,47 @@ def write_checkpoint(
 
 # %% ../../nbs/21_model.weights.ipynb #c011
 _plain = (str, int, float, type(None))
-_kinds = dict(model=(str, dict), image_size=int, start=(str, type(None)), start_hash=_plain, seed=_plain, base=str, base_hash=str,
-              chosen_on=(list, type(None)), result=(dict, type(None)), before=(dict, type(None)), prompts=(dict, type(None)))
+_kinds = dict(
+    model=(str, dict), image_size=int, start=(str, type(None)), start_hash=_plain, seed=_plain, base=str, base_hash=str,
+    chosen_on=(list, type(None)), result=(dict, type(None)), before=(dict, type(None)), prompts=(dict, type(None)))
 
 def _checked(path, about):
     "What a file says of itself, if that is of the kinds that we write; raises `ModelError`"
-    odd = ['all of it'] if not isinstance(about, dict) else [k for k, t in _kinds.items() if k in about and not isinstance(about[k], t)]
+    if not isinstance(about, dict): odd = ['all of it']
+    else: odd = [k for k, kind in _kinds.items() if k in about and not isinstance(about[k], kind)]
     if odd: raise ModelError(f"{path}: what it says of itself is not as we write it ({', '.join(odd)})")
     return about
 
+def _no_checkpoint(path): return ModelError(f"{path}: no such checkpoint: check the path")
+
+def _first_line(e): return str(e).splitlines()[0][:150]
+
+# %% ../../nbs/21_model.weights.ipynb #wt01
 def _read_torch(path):
     "(weights, about) of a .pt or .ckpt"
     try:
         check_seal(path)
         d = torch.load(path, map_location='cpu', weights_only=True)
     except ModelError: raise
-    except FileNotFoundError: raise ModelError(f"{path}: no such checkpoint: check the path") from None
-    except Exception as e: raise ModelError(f"{path}: not a checkpoint that can be read safely ({str(e).splitlines()[0][:150]})") from None
+    except FileNotFoundError: raise _no_checkpoint(path) from None
+    except Exception as e:
+        raise ModelError(f"{path}: not a checkpoint that can be read safely ({_first_line(e)})") from None
     about = d.get('sam2_video_nb', {}) if isinstance(d, dict) else {}
     if isinstance(d, dict): d = d.get('model', d.get('state_dict', d))
-    if not isinstance(d, dict) or not d or not all(isinstance(v, Tensor) for v in d.values()): raise ModelError(f"{path}: holds no model weights")
+    if not isinstance(d, dict) or not d or not all(isinstance(v, Tensor) for v in d.values()):
+        raise ModelError(f"{path}: holds no model weights")
     return {k.removeprefix('model.').removeprefix('sam2.'): v for k, v in d.items()}, _checked(path, about)
 
+# %% ../../nbs/21_model.weights.ipynb #wt02
 def _read_safetensors(path):
     "(weights, about) of a .safetensors file"
     from safetensors import safe_open
     try:
         with safe_open(path, 'pt') as f:
-            weights, about = {k: f.get_tensor(k) for k in f.keys()}, json.loads((f.metadata() or {}).get('sam2_video_nb', '{}'))
-    except FileNotFoundError: raise ModelError(f"{path}: no such checkpoint: check the path") from None
-    except Exception as e: raise ModelError(f"{path}: not a safetensors file ({str(e).splitlines()[0][:150]})") from None
+            weights = {k: f.get_tensor(k) for k in f.keys()}
+            about = json.loads((f.metadata() or {}).get('sam2_video_nb', '{}'))
+    except FileNotFoundError: raise _no_checkpoint(path) from None
+    except Exception as e: raise ModelError(f"{path}: not a safetensors file ({_first_line(e)})") from None
     return weights, _checked(path, about)
 
 def write_weights(
@@ -135,7 +146,8 @@ def write_weights(
 ):
     "Write weights and what is to be known of them"
     from safetensors.torch import save_file
-    with written_whole(path) as p: save_file({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}, p, dict(format='pt', sam2_video_nb=json.dumps(about)))
+    tensors = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
+    with written_whole(path) as p: save_file(tensors, p, dict(format='pt', sam2_video_nb=json.dumps(about)))
     return Path(path)
 
 # %% ../../nbs/21_model.weights.ipynb #c017
@@ -154,9 +166,13 @@ def changed(
     weights:dict, base:dict  # Names to tensors
 )->dict:
     "The tensors that are not, bit for bit, those of the base"
-    if set(weights)!=set(base): raise ModelError(f"{len(set(weights)^set(base))} names are in one of trained weights and base alone, such as {sorted(set(weights)^set(base))[0]}: is it the same model?")
-    return {k: v for k, v in weights.items() if v.dtype!=base[k].dtype or not torch.equal(v.cpu(), base[k].cpu())}
+    if alone := sorted(set(weights) ^ set(base)):
+        raise ModelError(f"{len(alone)} names are in one of trained weights and base alone, such as {alone[0]}: "
+                         "is it the same model?")
+    def same(a, b): return a.dtype==b.dtype and torch.equal(a.cpu(), b.cpu())
+    return {k: v for k, v in weights.items() if not same(v, base[k])}
 
+# %% ../../nbs/21_model.weights.ipynb #wt03
 def write_delta(
     path,           # .safetensors
     weights:dict,   # The trained ones
@@ -165,7 +181,8 @@ def write_delta(
     about:dict=None # Plain values: model, image_size, …
 ):
     "Write what changed"
-    return write_weights(path, changed(weights, base), dict(about or {}, base=str(base_path), base_hash=weights_hash(base)))
+    about = dict(about or {}, base=str(base_path), base_hash=weights_hash(base))
+    return write_weights(path, changed(weights, base), about)
 
 # %% ../../nbs/21_model.weights.ipynb #c021
 def hub_file(
@@ -175,42 +192,61 @@ def hub_file(
     "Where official weights are"
     repo = path.partition(':')[2]
     if not repo:
-        if name not in ('tiny', 'small', 'base_plus', 'large'): raise ModelError(f"model.checkpoint_path=hub: there are official weights of tiny, small, base_plus and large, not of {name or 'nano'}: give model.name")
+        if name not in ('tiny', 'small', 'base_plus', 'large'):
+            raise ModelError("model.checkpoint_path=hub: there are official weights of tiny, small, base_plus "
+                             f"and large, not of {name or 'nano'}: give model.name")
         repo = f"facebook/sam2.1-hiera-{name.replace('_', '-')}"
-    if not re.fullmatch(r'[\w.-]+/[\w.-]+', repo): raise ModelError(f"model.checkpoint_path={path}: write hub:owner/name")
-    return repo, re.sub(r'-hiera-', '_hiera_', repo.split('/')[1]).replace('base-plus', 'base_plus') + '.pt'
+    if not re.fullmatch(r'[\w.-]+/[\w.-]+', repo):
+        raise ModelError(f"model.checkpoint_path={path}: write hub:owner/name")
+    file = re.sub(r'-hiera-', '_hiera_', repo.split('/')[1]).replace('base-plus', 'base_plus')
+    return repo, f'{file}.pt'
 
+# %% ../../nbs/21_model.weights.ipynb #wt04
 def from_hub(path:str, name:str=None)->str:
-    "The local file of official weights, downloaded if it is not there; raises `ModelError` that says what to give instead"
+    "The local file of official weights, downloaded if it is not there; raises `ModelError` with what to give instead"
     repo, file = hub_file(path, name)
     instead = f"download {file} from {repo} elsewhere and give model.checkpoint_path=…/{file}"
     try: from huggingface_hub import hf_hub_download
-    except ImportError: raise ModelError(f"model.checkpoint_path={path} needs pip install 'sam2_video_nb[hub]'; or {instead}") from None
+    except ImportError:
+        needs = "needs pip install 'sam2_video_nb[hub]'"
+        raise ModelError(f"model.checkpoint_path={path} {needs}; or {instead}") from None
     try: return hf_hub_download(repo, file)
-    except Exception as e: raise ModelError(f"{file} could not be had from {repo} ({type(e).__name__}: {' '.join(str(e).split())[:100]}): {instead}") from None
+    except Exception as e:
+        why = f"{type(e).__name__}: {' '.join(str(e).split())[:100]}"
+        raise ModelError(f"{file} could not be had from {repo} ({why}): {instead}") from None
 
 # %% ../../nbs/21_model.weights.ipynb #e1e9c689
 def read_checkpoint(
-    path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for where it was, then beside the delta), hub or hub:owner/name
+    path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for), hub or hub:owner/name
     name=None,  # Size, for hub
-    base=None,  # Base of a delta, if it is elsewhere
+    base=None,  # Base of a delta; None: where it was, or beside the delta
     seen=()     # Deltas that led here
-)->tuple:       # (SAM 2's parameter names to tensors, what the file says of itself: model, image_size, start, … or nothing)
+)->tuple:       # (SAM 2's parameter names to tensors, what the file says of itself: model, start, … or nothing)
     "Weights from anywhere; raises `ModelError`"
-    if str(path)=='hub' or str(path).startswith('hub:'): path = from_hub(str(path), name if isinstance(name, str) else None)
-    weights, about = (_read_safetensors if str(path).endswith('.safetensors') else _read_torch)(path)
-    return (_on_base(path, weights, about, name, base, seen), about) if 'base_hash' in about else (weights, about)
+    if str(path)=='hub' or str(path).startswith('hub:'):
+        path = from_hub(str(path), name if isinstance(name, str) else None)
+    read = _read_safetensors if str(path).endswith('.safetensors') else _read_torch
+    weights, about = read(path)
+    if 'base_hash' in about: weights = _on_base(path, weights, about, name, base, seen)
+    return weights, about
 
 def _on_base(path, delta, about, name, base, seen):
     "A delta put on its base, of which only the tensors count"
-    seen, said = (*seen, Path(path).resolve()), about.get('base', '')
-    tried = [base] if base else [said, Path(path).parent/Path(said).name]
+    seen, where = (*seen, Path(path).resolve()), about.get('base', '')
+    tried = [base] if base else [where, Path(path).parent/Path(where).name]
     found = next((p for p in tried if str(p).startswith('hub') or Path(p).is_file()), None)
-    if found is None or Path(found).resolve() in seen: raise ModelError(f"{path} holds only what changed; its base {said} is not there: put that file beside it")
+    if found is None or Path(found).resolve() in seen:
+        raise ModelError(f"{path} holds only what changed; its base {where} is not there: put that file beside it")
     weights, _ = read_checkpoint(found, about['model'] if isinstance(about.get('model'), str) else name, seen=seen)
-    if weights_hash(weights)!=about['base_hash']: raise ModelError(f"{path} was not made from {found}: the base's weights are others")
+    if weights_hash(weights)!=about['base_hash']:
+        raise ModelError(f"{path} was not made from {found}: the base's weights are others")
     return weights | delta
 
+def read_weights(path, name=None, base=None)->dict:
+    "The weights alone"
+    return read_checkpoint(path, name, base)[0]
+
+# %% ../../nbs/21_model.weights.ipynb #wt06
 def which_model(
     weights,         # As `read_checkpoint` gives them, or None
     about:dict,      # The same
@@ -219,11 +255,12 @@ def which_model(
     where='the checkpoint'  # What to call it in an error
 )->tuple:            # (size, YAML or settings, input); None for what nobody knows
     "What a checkpoint is: what one says, else what it says itself, else what its tensors show; raises `ModelError`"
-    said = about.get('model')
-    if not name and isinstance(said, str) and said not in known_sizes.values():
-        raise ModelError(f"{where} only names the YAML of its model ({said!r}), and no file is opened because a checkpoint says so: "
+    own = about.get('model')
+    if not name and isinstance(own, str) and own not in known_sizes.values():
+        raise ModelError(f"{where} only names the YAML of its model ({own!r}), "
+                         "and no file is opened because a checkpoint says so: "
                          "give the YAML yourself as model.config_path (sam2_video_export: --config)")
-    return name or said or size_of(weights or {}), image_size or about.get('image_size')
+    return name or own or size_of(weights or {}), image_size or about.get('image_size')
 
 class Start(NamedTuple):
     "What somebody starts from or goes on from, read once"
@@ -243,13 +280,15 @@ def read_start(
     weights, about = read_checkpoint(path, name, base) if path else ({}, {})
     return Start(weights, about, *which_model(weights, about, name, image_size, path), path)
 
+# %% ../../nbs/21_model.weights.ipynb #wt09
 def read_optimizer(
     path   # .ckpt of a run
 )->dict:   # As `torch.optim` takes it
     "The optimizer of a checkpoint, to go on with; raises `ModelError`"
     try: state = torch.load(path, map_location='cpu', weights_only=True, mmap=True)['optimizer_states'][0]
     except Exception: state = None
-    if not isinstance(state, dict): raise ModelError(f"{path}: holds weights but no optimizer to go on with: give it as model.checkpoint_path")
+    if not isinstance(state, dict):
+        raise ModelError(f"{path}: holds weights but no optimizer to go on with: give it as model.checkpoint_path")
     return state
 
 def run_checkpoint(
@@ -259,27 +298,35 @@ def run_checkpoint(
     "The checkpoint that is meant; raises `ModelError`"
     if not Path(path).is_dir(): return path
     found = [p for n in names if (p := Path(path)/'checkpoints'/f'{n}.ckpt').is_file()]
-    if not found: raise ModelError(f"{path}: no checkpoints/{' or '.join(f'{n}.ckpt' for n in names)} in it: give the folder of a run, or a checkpoint")
+    if not found:
+        wanted = ' or '.join(f'{n}.ckpt' for n in names)
+        raise ModelError(f"{path}: no checkpoints/{wanted} in it: give the folder of a run, or a checkpoint")
     return found[0]
 
-def read_weights(path, name=None, base=None)->dict:
-    "The weights alone"
-    return read_checkpoint(path, name, base)[0]
-
 # %% ../../nbs/21_model.weights.ipynb #c031
-def difference(
+def _by_module(names):
+    "Names as modules with their number; a lone one in full"
+    counts = Counter(k.split('.')[0] for k in names)
+    def one(module): return next(k for k in names if k.split('.')[0]==module)
+    return ', '.join(f'{module} {n}' if n>1 else one(module) for module, n in counts.items())
+
+def mismatch(
     have:dict, got:dict  # Names to shapes, of the model and of the weights
 )->str:                  # Empty: they fit
     "What does not fit, by module"
-    kinds = dict(missing=[k for k in have if k not in got], unknown=[k for k in got if k not in have],
-                 **{'other shape': [k for k in have if k in got and got[k]!=have[k]]})
-    if not any(kinds.values()): return ''
+    missing, unknown = [k for k in have if k not in got], [k for k in got if k not in have]
+    other = [k for k in have if k in got and got[k]!=have[k]]
+    if not (missing or unknown or other): return ''
     mine, theirs = size_of(have), size_of(got)
-    if mine!=theirs and theirs: return f"these are weights of {theirs}, the model is {mine or 'of no known size'}: give model.config_path={theirs}, or weights of {mine or 'that model'}"
-    def module(ks): return ', '.join(f'{m} {n}' if n>1 else next(k for k in ks if k.split('.')[0]==m) for m, n in Counter(k.split('.')[0] for k in ks).items())
-    def example(what, ks): return f" (as {ks[0]}: {got[ks[0]]} for {have[ks[0]]})" if what=='other shape' else f" (as {ks[0]})" if len(ks)>1 else ''
-    return '; '.join(f'{what}: {module(ks)}{example(what, ks)}' for what, ks in kinds.items() if ks)
+    if theirs and mine!=theirs:
+        return (f"these are weights of {theirs}, the model is {mine or 'of no known size'}: "
+                f"give model.config_path={theirs}, or weights of {mine or 'that model'}")
+    def named(what, ks): return f'{what}: {_by_module(ks)}' + (f' (as {ks[0]})' if len(ks)>1 else '')
+    out = [named(what, ks) for what, ks in dict(missing=missing, unknown=unknown).items() if ks]
+    if other: out.append(f'other shape: {_by_module(other)} (as {other[0]}: {got[other[0]]} for {have[other[0]]})')
+    return '; '.join(out)
 
+# %% ../../nbs/21_model.weights.ipynb #wt11
 def load_weights(
     sam2,            # As `build_sam2` gives it
     weights:dict,    # Names to tensors
@@ -287,6 +334,6 @@ def load_weights(
 ):                   # The same model
     "Put `weights` into `sam2`, all of them or none; raises `ModelError` with what differs"
     have, got = ({k: tuple(v.shape) for k, v in o.items()} for o in (sam2.state_dict(), weights))
-    if why := difference(have, got): raise ModelError(f"{where} do not fit the model: {why}")
+    if why := mismatch(have, got): raise ModelError(f"{where} do not fit the model: {why}")
     sam2.load_state_dict(weights)
     return sam2

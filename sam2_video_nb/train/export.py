@@ -58,7 +58,6 @@ _prompt_and_decoder_names = {
         'mask_embed.conv2', 'mask_embed.layer_norm2', '', 'mask_embed.conv3'),
     r'output_upscaling\.(\d)': _nth('upscale_conv1', 'upscale_layer_norm', '', 'upscale_conv2')}
 
-
 # %% ../../nbs/45_train.export.ipynb #1966f7f7
 def _nth_layer(m): return f"mask_downsampler.layers.{int(m[1])//3}.{('conv', 'layer_norm')[int(m[1])%3]}."
 
@@ -185,7 +184,7 @@ def write_transformers(
         raise ModelError("the layout of transformers needs pip install 'sam2_video_nb[transformers]'") from None
     model, weights = Sam2VideoModel(transformers_config(sam2)), transformers_weights(sam2.state_dict())
     have, give = ({k: tuple(v.shape) for k, v in w.items()} for w in (model.state_dict(), weights))
-    if why := difference(have, give):
+    if why := mismatch(have, give):
         raise ModelError("transformers cannot hold this model, its SAM 2 has the official sizes built in: "
                          f"{why}; model.pt and model.yaml can be exported")
     model.load_state_dict(weights)
