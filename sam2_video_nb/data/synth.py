@@ -25,15 +25,23 @@ def _star(u, v, points=5, notch=.5):
     dx, dy = notch*math.cos(k)-1.1, notch*math.sin(k)   # from the tip, at 1.1, to the notch
     return ((1.1-r*np.cos(a))*dy + r*np.sin(a)*dx) / math.hypot(dx, dy)
 
-SHAPES = dict(disc=lambda u,v: 1-np.hypot(u, v), box=lambda u,v: .85-np.maximum(np.abs(u), np.abs(v)), star=_star)
-_BAR = lambda u,v: .5-np.abs(u)
+def _disc(u, v): return 1-np.hypot(u, v)
+def _box(u, v): return .85-np.maximum(np.abs(u), np.abs(v))
+def _bar(u, v): return .5-np.abs(u)
+
+SHAPES = dict(disc=_disc, box=_box, star=_star)
 
 # %% ../../nbs/13_data.synth.ipynb #c010
 def _soft(x): return np.clip(.5+2*x, 0, 1)   # a sine to stripes with soft edges
 
-PATTERNS = dict(stripes=lambda u,v: _soft(np.sin(8*u)), checks=lambda u,v: _soft(np.sin(5*u)*np.sin(5*v)),
-    rings=lambda u,v: _soft(np.cos(9*np.hypot(u, v))), dots=lambda u,v: _soft(2*np.cos(6*u)*np.cos(6*v)-1), plain=lambda u,v: np.clip(.5+.4*v, 0, 1))
+PATTERNS = dict(
+    stripes=lambda u,v: _soft(np.sin(8*u)),
+    checks=lambda u,v: _soft(np.sin(5*u)*np.sin(5*v)),
+    rings=lambda u,v: _soft(np.cos(9*np.hypot(u, v))),
+    dots=lambda u,v: _soft(2*np.cos(6*u)*np.cos(6*v)-1),
+    plain=lambda u,v: np.clip(.5+.4*v, 0, 1))
 
+# %% ../../nbs/13_data.synth.ipynb #6b3dd41c
 def uniform(lo, hi, gen=None, *size):
     "Numbers from `lo` to `hi`: one float, or an array of `size`"
     x = lo + (hi-lo)*torch.rand(size, generator=gen, dtype=torch.float64).numpy()
@@ -100,12 +108,14 @@ def draw_path(
     gen=None       # `torch.Generator`
 )->Path2d:
     "A smooth path: straight, reflected, turning, growing and shrinking a little"
-    t, course = np.arange(frames), math.atan2(.5-start[1], .5-start[0]) + uniform(-1, 1, gen)   # across the middle, where others are met
+    t = np.arange(frames)
+    course = math.atan2(.5-start[1], .5-start[0]) + uniform(-1, 1, gen)    # across the middle, where others are met
     step = uniform(.015, .045, gen)*np.array([math.cos(course), math.sin(course)])
     home = bounce(np.asarray(start) + t[:,None]*step, .14, .86)
     r = radius*(1 + .18*np.sin(uniform(.2, .6, gen)*t + uniform(0, 6.3, gen)))
-    axis = int(np.abs(home[0]-.5).argmax()); side = home[0,axis] > .5
-    room = (1-home[:,axis] if side else home[:,axis]) + 1.1*r    # until even a star's tip is out
+    axis = int(np.abs(home[0]-.5).argmax())                                # the nearest side
+    side = home[0,axis] > .5
+    room = (1-home[:,axis] if side else home[:,axis]) + 1.1*r              # until even a star's tip is out
     home[:,axis] += (1 if side else -1)*1.25*room*outing(kind, frames, gen)
     return Path2d(home, r, uniform(0, 6.3, gen) + uniform(-.2, .2, gen)*t)
 
@@ -117,15 +127,20 @@ def render(
 ):                # colour (T,H,W,3), alpha (T,H,W) with soft edges, inside (T,H,W) bool
     "Draw one object in all frames at once"
     c = (np.arange(size, dtype=np.float32)+.5)/size
-    r, a, (x,y) = *(o.astype(np.float32)[:,None,None] for o in (path.radius, path.angle)), path.xy.T.astype(np.float32)
+    r, a = (o.astype(np.float32)[:,None,None] for o in (path.radius, path.angle))
+    x, y = path.xy.T.astype(np.float32)
     dx, dy = (c-x[:,None])[:,None,:]/r, (c-y[:,None])[:,:,None]/r
     u, v = np.cos(a)*dx + np.sin(a)*dy, np.cos(a)*dy - np.sin(a)*dx
-    h = (list(SHAPES.values())[look.cat] if look.cat>=0 else _BAR)(u, v)*r*size
+    shape = list(SHAPES.values())[look.cat] if look.cat>=0 else _bar
+    height = shape(u, v)*r*size
     c0, c1 = look.colors.astype(np.float32)
-    return c0 + (c1-c0)*PATTERNS[look.pattern](u, v)[...,None], np.clip(h+.5, 0, 1), h>0
+    return c0 + (c1-c0)*PATTERNS[look.pattern](u, v)[...,None], np.clip(height+.5, 0, 1), height>0
 
 # %% ../../nbs/13_data.synth.ipynb #c023
-def _blotches(n, size, gen): return F.interpolate(torch.rand(1,1,n,n, generator=gen), size=(size,size), mode='bicubic', align_corners=True)[0,0].numpy()
+def _blotches(n, size, gen):
+    "(size,size) of smooth noise, `n` blotches a side"
+    noise = torch.rand(1,1,n,n, generator=gen)
+    return F.interpolate(noise, size=(size,size), mode='bicubic', align_corners=True)[0,0].numpy()
 
 def background(
     frames:int,  # T
@@ -137,8 +152,8 @@ def background(
     c = np.array([*two_colors(gen, (.05,.4), (.3,.8)), two_colors(gen, (.05,.4), (.3,.8))[0]], dtype=np.float32)
     a, b, grain = (_blotches(n, size+pan, gen)[...,None] for n in (4, 7, max(size//4, 2)))
     big = np.clip((1-b)*(c[0]+(c[1]-c[0])*a) + b*c[2] + .16*(grain-.5), 0, 1)
-    at = (uniform(0, pan, gen, 2) + np.linspace(0,1,frames)[:,None]*uniform(-pan, pan, gen, 2)).clip(0, pan).round().astype(int)
-    return np.stack([big[y:y+size, x:x+size] for y,x in at])
+    way = uniform(0, pan, gen, 2) + np.linspace(0,1,frames)[:,None]*uniform(-pan, pan, gen, 2)
+    return np.stack([big[y:y+size, x:x+size] for y,x in way.clip(0, pan).round().astype(int)])
 
 # %% ../../nbs/13_data.synth.ipynb #c026
 class SynthVideo(NamedTuple):
@@ -167,24 +182,30 @@ def paint(
 def _starts(n, gen):
     "`n` starting points, each the one of ten draws that is farthest from those before"
     pts = []
-    for _ in range(n): pts.append(max(uniform(.16, .84, gen, 10, 2), key=lambda p: min((np.hypot(*(p-q)) for q in pts), default=0)))
+    for _ in range(n):
+        pts.append(max(uniform(.16, .84, gen, 10, 2), key=lambda p: min((np.hypot(*(p-q)) for q in pts), default=0)))
     return pts
 
-def _bar(frames, gen):
-    "A pole that crosses the frame, from one side or the other"
+def _pole(frames, gen):
+    "A bar that crosses the frame, from one side or the other"
     t, speed = np.arange(frames)/max(frames-1, 1), choose([-1,1], gen)*uniform(.6, 1.4, gen)
-    x = (-.1 if speed>0 else 1.1) + speed*t
-    ones = np.ones(frames)
-    return Look(-1, 'plain', two_colors(gen, (0,.3), (.2,.6)), .1), Path2d(np.stack([x, .5*ones], 1), uniform(.06, .12, gen)*ones, uniform(-.3, .3, gen)*ones)
+    x, ones = (-.1 if speed>0 else 1.1) + speed*t, np.ones(frames)
+    look = Look(-1, 'plain', two_colors(gen, (0,.3), (.2,.6)), .1)
+    return look, Path2d(np.stack([x, .5*ones], 1), uniform(.06, .12, gen)*ones, uniform(-.3, .3, gen)*ones)
 
-def _cast(frames, n_objects, gen, p_twin, p_leave, p_late, p_bar, radius=(.13,.22)):
+# %% ../../nbs/13_data.synth.ipynb #c46213b2
+def _cast(frames, n_objects, gen, *, p_twin, p_leave, p_late, p_bar, radius=(.13,.22)):
     "Looks and paths of one video, from the back to the front"
     looks = [draw_look(gen, radius) for _ in range(randint(*n_objects, gen))]
     if len(looks)>1 and rand(gen)<p_twin: looks[1] = looks[0]._replace(radius=looks[0].radius*uniform(.9, 1.1, gen))
-    kind = lambda i, p: 'leave' if p<p_leave else 'late' if p<p_leave+p_late and i else 'stay'   # one at least is there from the start
-    paths = [draw_path(kind(i, rand(gen)), p, l.radius, frames, gen) for i,(p,l) in enumerate(zip(_starts(len(looks), gen), looks))]
+    def kind(i, p):
+        "One at least is there from the start"
+        return 'leave' if p<p_leave else 'late' if p<p_leave+p_late and i else 'stay'
+    starts = _starts(len(looks), gen)
+    paths = [draw_path(kind(i, rand(gen)), start, look.radius, frames, gen)
+             for i,(start,look) in enumerate(zip(starts, looks))]
     order = torch.randperm(len(looks), generator=gen).tolist()
-    front = [_bar(frames, gen)] if rand(gen)<p_bar else []
+    front = [_pole(frames, gen)] if rand(gen)<p_bar else []
     return [*((looks[i], paths[i]) for i in order), *front]
 
 # %% ../../nbs/13_data.synth.ipynb #c031
@@ -200,15 +221,24 @@ def make_video(
     radius=(.13,.22)    # Smallest and largest object, as a share of the side
 )->SynthVideo:
     "A video of moving shapes and the truth about it"
+    chances = dict(p_twin=p_twin, p_leave=p_leave, p_late=p_late, p_bar=p_bar)
     for _ in range(100):
-        looks, paths = zip(*_cast(frames, n_objects, gen, p_twin, p_leave, p_late, p_bar, radius))
+        looks, paths = zip(*_cast(frames, n_objects, gen, **chances, radius=radius))
         images, masks = paint(looks, paths, background(frames, size, gen))
         seen = masks.any((2,3))
         if seen[0].any() and (seen.sum(0) >= min(frames, 2)).all(): break
-    else: raise DataError(f"no video of {frames} frames at {size} px shows all of {n_objects} objects in 100 draws: ask for more frames or fewer objects")
-    return SynthVideo(images, masks, np.array([l.cat for l in looks if l.cat>=0]), tuple(SHAPES))
+    else:
+        raise DataError(f"no video of {frames} frames at {size} px shows all of {n_objects} objects in 100 draws: "
+            "ask for more frames or fewer objects")
+    return SynthVideo(images, masks, np.array([look.cat for look in looks if look.cat>=0]), tuple(SHAPES))
 
 # %% ../../nbs/13_data.synth.ipynb #c037
+def _row(mask, **more):
+    "The annotation of one mask"
+    ys, xs = np.nonzero(mask)
+    box = [int(o) for o in (xs.min(), ys.min(), np.ptp(xs)+1, np.ptp(ys)+1)]
+    return dict(more, iscrowd=0, area=len(xs), bbox=box, segmentation=rle_encode(mask))
+
 def video_json(
     vid:SynthVideo,  # The video
     name:str,        # Its id, and its folder under `frames/`
@@ -216,16 +246,29 @@ def video_json(
 ):                   # images, annotations: rows of COCO-video JSON
     "The rows of one video"
     T, N, H, W = vid.masks.shape
-    images = [dict(id=first+t, file_name=f'frames/{name}/{t:05d}.jpg', video_id=name, order_in_video=t, height=H, width=W, is_annotated=True) for t in range(T)]
-    anns = []
-    for t, n in np.argwhere(vid.masks.any((2,3))).tolist():
-        m = vid.masks[t,n]; ys, xs = np.nonzero(m)
-        anns.append(dict(id=100*(first+t)+n, image_id=first+t, category_id=int(vid.cats[n])+1, track_id=n+1, iscrowd=0, area=len(xs),
-            bbox=[int(o) for o in (xs.min(), ys.min(), np.ptp(xs)+1, np.ptp(ys)+1)], segmentation=rle_encode(m)))
+    images = [dict(id=first+t, file_name=f'frames/{name}/{t:05d}.jpg', video_id=name, order_in_video=t,
+        height=H, width=W, is_annotated=True) for t in range(T)]
+    anns = [_row(vid.masks[t,n], id=100*(first+t)+n, image_id=first+t, category_id=int(vid.cats[n])+1, track_id=n+1)
+            for t, n in np.argwhere(vid.masks.any((2,3))).tolist()]
     return images, anns
 
 # %% ../../nbs/13_data.synth.ipynb #c040
 _made_by = 'sam2_video_nb.synth 1'   # the number goes up when the same settings give other videos
+_remedy = "choose another folder (data.synth_dir), or remove this one"
+
+def _check_made(
+    path:Path,    # train.json or val.json
+    params:dict   # What it should have been made with
+):
+    "Raise `DataError` where a JSON is not of the set that is asked for"
+    try:
+        info = json.loads(path.read_text(encoding='utf-8'))['info']
+        found = info['params'] if info['made_by']==_made_by else None
+    except (ValueError, LookupError, TypeError): found = None
+    if found is None: raise DataError(f"{path}: not made by this version of the built-in data: {_remedy}")
+    keys = dict.fromkeys([*params, *found])       # a set of other objects has settings that were not asked for
+    diff = [f'{k}={found.get(k)} there, {params.get(k)} asked for' for k in keys if found.get(k)!=params.get(k)]
+    if diff: raise DataError(f"{path} was made with other settings ({', '.join(diff)}): {_remedy}")
 
 def _finished(
     folder:Path,  # Where the set may be
@@ -233,19 +276,29 @@ def _finished(
 )->bool:          # True: it is there
     "Is this very set there already? Raises `DataError` if the folder holds anything else"
     jsons = [folder/f'{s}.json' for s in ('train', 'val')]
-    hint = "choose another folder (data.synth_dir), or remove this one"
-    for f in (f for f in jsons if f.exists()):
-        try: info = json.loads(f.read_text(encoding='utf-8'))['info']; found = info['params'] if info['made_by']==_made_by else None
-        except (ValueError, LookupError, TypeError): found = None
-        if found is None: raise DataError(f"{f}: not made by this version of the built-in data: {hint}")
-        keys = dict.fromkeys([*params, *found])       # a set of other objects has settings that were not asked for
-        diff = ', '.join(f'{k}={found.get(k)} there, {params.get(k)} asked for' for k in keys if found.get(k)!=params.get(k))
-        if diff: raise DataError(f"{f} was made with other settings ({diff}): {hint}")
-    if all(f.exists() for f in jsons): return True
-    if (folder/'frames').exists() and not (folder/'unfinished').exists(): raise DataError(f"{folder} has frames that are not the built-in data's: {hint}")
+    for path in jsons:
+        if path.exists(): _check_made(path, params)
+    if all(path.exists() for path in jsons): return True
+    if (folder/'frames').exists() and not (folder/'unfinished').exists():
+        raise DataError(f"{folder} has frames that are not the built-in data's: {_remedy}")
     return False
 
 # %% ../../nbs/13_data.synth.ipynb #c041
+def _save(im, path):
+    "One frame as JPEG; whole, since another run may be reading it"
+    with written_whole(path) as p: Image.fromarray(im).save(p, quality=92)
+
+def _write_video(
+    vid:SynthVideo, name:str,  # The video, its id
+    first:int,                 # Id of its first image and annotation
+    folder:Path
+):                             # images, annotations: rows of COCO-video JSON
+    "Write the frames of a video"
+    images, anns = video_json(vid, name, first)
+    for row, im in zip(images, vid.images): _save(im, folder/row['file_name'])
+    return images, anns
+
+# %% ../../nbs/13_data.synth.ipynb #c53a380a
 def write_synth(
     folder,                 # Where; made if it is not there
     videos:int=48,          # Videos in all
@@ -258,24 +311,22 @@ def write_synth(
 )->tuple:                   # Paths of train.json and val.json
     "Make the built-in data, or find it made"
     folder, n_val = Path(folder), max(1, round(videos*val_fraction))
-    if not 0<=n_val<videos: raise DataError(f"{videos} videos, {n_val} of them held out, leave none to train on: ask for more videos or a smaller share")
+    if not 0<=n_val<videos:
+        raise DataError(f"{videos} videos, {n_val} of them held out, leave none to train on: "
+            "ask for more videos or a smaller share")
     out = folder/'train.json', folder/'val.json'
-    params = json.loads(json.dumps(dict(videos=videos, frames=frames, size=size, seed=seed, val_fraction=val_fraction, **easier)))    # as they are read again
+    params = dict(videos=videos, frames=frames, size=size, seed=seed, val_fraction=val_fraction, **easier)
+    params = json.loads(json.dumps(params))           # as they are read again
     if _finished(folder, params): return out
     folder.mkdir(parents=True, exist_ok=True)
     (folder/'unfinished').touch()
-    rows, todo = dict(train=([],[]), val=([],[])), [('train', i) for i in range(videos-n_val)] + [('val', i) for i in range(n_val)]
+    rows = dict(train=([],[]), val=([],[]))            # images, annotations
+    todo = [('train', i) for i in range(videos-n_val)] + [('val', i) for i in range(n_val)]
     for k,(split,i) in enumerate(tqdm(todo, desc='built-in videos', disable=not progress)):
         vid = make_video(frames, size, gen=generator(seed, 'synth', split, i), **easier)
-        new = video_json(vid, f'{split}_{i:03d}', k*frames+1)
-        for row, im in zip(new[0], vid.images): _save(im, folder/row['file_name'])
-        for old, o in zip(rows[split], new): old += o
+        for old, new in zip(rows[split], _write_video(vid, f'{split}_{i:03d}', k*frames+1, folder)): old += new
     cats = [dict(id=i+1, name=n) for i,n in enumerate(SHAPES)]
-    for path, split in zip(out[::-1], ('val', 'train')):
-        write_coco(path, *rows[split], cats, info=dict(made_by=_made_by, split=split, params=params))
+    for split in ('val', 'train'):                    # train.json last: with it the set is finished
+        write_coco(folder/f'{split}.json', *rows[split], cats, info=dict(made_by=_made_by, split=split, params=params))
     (folder/'unfinished').unlink(missing_ok=True)     # two runs may make the same at once
     return out
-
-def _save(im, path):
-    "One frame as JPEG; whole, since another run may be reading it"
-    with written_whole(path) as p: Image.fromarray(im).save(p, quality=92)
