@@ -60,6 +60,7 @@ class Thing:
     cat:str=''
     col:tuple=(255,255,255)   # RGB
 
+# %% ../nbs/03_film.ipynb #eeb81283
 @dataclass
 class Film:
     "A video for a viewer"
@@ -174,6 +175,7 @@ def _still_pane(self:Film, p, t, hw)->np.ndarray:
         image = draw_prompt(image, there, self.things[n].col)
     return image
 
+# %% ../nbs/03_film.ipynb #aa691007
 @patch
 def still(self:Film,
     t:int,         # Frame

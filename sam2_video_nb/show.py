@@ -42,6 +42,7 @@ def _picture(
     raise DataError(f"an image of {image.dtype} {image.shape} cannot be shown: "
                     "give (H,W,3) uint8 or a normalised (3,H,W) tensor")
 
+# %% ../nbs/02_show.ipynb #087c9525
 def _masks(
     masks,      # (N,H,W) or (H,W), tensor or array
     size=None   # (H,W) that they must have
@@ -224,6 +225,7 @@ def _draw_words(d, x, words, font):
         d.text((x, 1), word, fill=c, font=font)
         x += font.getlength(word)+4
 
+# %% ../nbs/02_show.ipynb #1c714ea8
 def _panel(
     image,        # (h,w,3) uint8
     label,        # Above it
@@ -249,6 +251,7 @@ def colors(self:Clip)->np.ndarray:   # (N,3) uint8
     at = list(range(self.n_objects)) if self.places is None else self.places.tolist()
     return colors(max(at, default=-1)+1)[at].reshape(-1, 3)
 
+# %% ../nbs/02_show.ipynb #2cf1afab
 def _view_size(clip, size):
     "(height, width) of a panel with the video's proportions, the longer side `size`"
     S = clip.images.shape[-1]
@@ -275,6 +278,7 @@ def _prompted_panel(clip, t, image, hw, prompts):
         if clip.prompt_frame[n]==t: image = draw_prompt(image, _in_panel(prompts[n], S, hw), cols[n])
     return _panel(image, f'frame {t}')
 
+# %% ../nbs/02_show.ipynb #8dfd8c5d
 def _clip_panels(clip, t, pred, hw, prompts):
     "The panels of frame `t`"
     image, cols, live = _frame_of(clip, t, hw), clip.colors(), clip.state[t]!=UNLABELLED
@@ -355,6 +359,7 @@ def _palette(frames)->Image.Image:
     out.putpalette(pal + pal[:3]*(256-len(pal)//3))
     return out
 
+# %% ../nbs/02_show.ipynb #2b578f78
 def gif_bytes(
     frames,    # (H,W,3) uint8, all of one size
     fps=5      # Frames a second
@@ -396,6 +401,7 @@ def gif(self:Clip,
     "The clip as a GIF of frame, truth, prediction and error"
     return show_gif(clip_frames(self, pred, **kw), fps)
 
+# %% ../nbs/02_show.ipynb #43e30a2f
 @patch
 def show(self:Clip,
     masks=None,   # (T,N,S,S) bool to show; the clip's own if None
@@ -429,6 +435,7 @@ def figure_svg(
     svg = re.sub(r'font-family: [^;"]*', 'font-family: inherit', out.getvalue()).replace('#000000', 'currentColor')
     return re.sub(r'\A.*?(<svg[^>]*>).*?</metadata>', rf'\1{_inks}', svg, count=1, flags=re.S).encode()
 
+# %% ../nbs/02_show.ipynb #ee9f198f
 def data_uri(data:bytes, kind:str)->str:
     "Bytes as an address that holds them"
     return f'data:{kind};base64,{base64.b64encode(data).decode()}'
@@ -454,6 +461,7 @@ def _figure(w, h):
     fig._repr_html_ = lambda: figure_html(figure_svg(fig))
     return fig
 
+# %% ../nbs/02_show.ipynb #33a7cabb
 def _small_text(ax, title, grid='both', size=9):
     "Axes with small words and thin lines, as all of ours have"
     ax.set_title(title, fontsize=size, loc='left')
@@ -482,6 +490,7 @@ def _state_row(ax, n, states, col):
         ink = dict(color='.7') if state==UNLABELLED else dict(facecolor=col, edgecolor=col)
         ax.scatter(t, np.full(len(t), n), s=60, linewidths=1.5, **(ink | mark))
 
+# %% ../nbs/02_show.ipynb #c4524cab
 def timeline(
     state,       # (T,N) int8: 1 visible, 0 absent, -1 unlabelled
     names=None,  # A text for each object
@@ -542,6 +551,7 @@ def _bar_rows(ax, group):
         if rows: ax.barh(*zip(*rows), height=.9*h, color=c, label=label)
     return labels
 
+# %% ../nbs/02_show.ipynb #094fa7ef
 def bars(
     groups:dict,      # panel → {name: value, or {label: value}}; None where there is none
     xlim=(0, 1)       # Range of the values

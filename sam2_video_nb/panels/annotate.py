@@ -33,6 +33,7 @@ class Target:
     @property
     def first(self): return min(self.prompts, default=None)    # frame of its first prompt
 
+# %% ../../nbs/51_panels.annotate.ipynb #22e35efc
 @patch
 def again(self:Target, t):
     "What follows from a prompt on frame `t` is to be tracked again; before the first one, backward too"
@@ -107,6 +108,7 @@ def remove(self:Annotation, o:int):
     for t in list(self.signed): self._unsign(o, t)
     self.past = [p for p in self.past if p[0]!=o]
 
+# %% ../../nbs/51_panels.annotate.ipynb #19725226
 @patch
 def _target(self:Annotation, o, t)->Target:
     "The object, or an error that names what is wrong with it or with the frame"
@@ -154,6 +156,7 @@ def _frozen(model, precision):
         with torch.inference_mode(False), torch.no_grad(), in_precision(model.device, precision): yield
     finally: model.train(mode)
 
+# %% ../../nbs/51_panels.annotate.ipynb #4a888a56
 @patch
 def _segment(self:Annotation,
     g:Target,       # One object
@@ -190,6 +193,7 @@ def _prompt(self:Annotation, o, t, prompt):
         g.again(t)
         self._unsign(o, t)
 
+# %% ../../nbs/51_panels.annotate.ipynb #221fd499
 @patch
 def click(self:Annotation, o:int, t:int, x:float, y:float, positive:bool=True):
     "A click on an object, or beside it, in pixels of the video; it joins those that are there on this frame"
@@ -233,6 +237,7 @@ def forget(self:Target, t):
     "Nothing is known of this frame"
     for shelf in (self.bank.cond, self.bank.rest, self.low, self.tracked): shelf.pop(t, None)
 
+# %% ../../nbs/51_panels.annotate.ipynb #55207e0a
 @patch
 def undo(self:Annotation)->int:   # The frame, or None
     "Take the last prompt back"
@@ -254,6 +259,7 @@ def undo(self:Annotation)->int:   # The frame, or None
         g.again_without(t)
     return t
 
+# %% ../../nbs/51_panels.annotate.ipynb #e56c7de3
 @patch
 def again_without(self:Target, t):
     "A prompt on frame `t` is gone: what is to be tracked again now"
@@ -297,6 +303,7 @@ def _fill(self:Annotation, o, t, reverse):
         self._segment(g, t, reverse=reverse)
         self._unsign(o, t)
 
+# %% ../../nbs/51_panels.annotate.ipynb #bea44e34
 @patch
 def _visit(self:Annotation, o, t, reverse):
     "Track one object on one frame, and remember where to go on"
@@ -308,6 +315,7 @@ def _visit(self:Annotation, o, t, reverse):
         if reverse: g.back = t-1 if t else None
         else: g.todo = t+1 if t+1<len(self) else None
 
+# %% ../../nbs/51_panels.annotate.ipynb #13481b17
 @patch
 def track(self:Annotation, backward:bool=True):
     "Fill the video with masks; yields the frames as they are done"
@@ -374,6 +382,7 @@ def _unused(ids)->int:
     "A number above all numbers"
     return max((i for i in ids if isinstance(i, int)), default=0)+1
 
+# %% ../../nbs/51_panels.annotate.ipynb #2c979702
 @patch
 def _image_rows(self:Annotation, names, first, objs)->list:
     "The frames for a JSON, numbered from `first`; `objs` are the objects that the file will know"
@@ -453,6 +462,7 @@ def _take_up(self:Annotation, o, masks):
     g.saved = masks
     if len(masks)==len(self): g.todo = g.back = None
 
+# %% ../../nbs/51_panels.annotate.ipynb #a5614461
 @patch
 def load(self:Annotation,
     path   # As `save` wrote it
@@ -497,6 +507,7 @@ def _as_rle(self:Annotation, o, t)->dict:
         g.drafted[t] = g.low[t], rle
     return rle
 
+# %% ../../nbs/51_panels.annotate.ipynb #0acfe4a0
 @patch
 def _plain_target(self:Annotation, o)->dict:
     "An object for JSON"
@@ -528,6 +539,7 @@ def _target_of(d)->Target:
     g.todo, g.back = d['todo'], d['back']
     return g
 
+# %% ../../nbs/51_panels.annotate.ipynb #57121b83
 @patch
 def _remember(self:Annotation, g, near=6):
     "Make the memory again of the frames with a prompt, and of those next to where tracking goes on"
@@ -537,6 +549,7 @@ def _remember(self:Annotation, g, near=6):
         mask = rle_decode(g.saved[t])
         if mask.any(): self._segment(g, t, mask_prompt(mask), cond=t in g.prompts)
 
+# %% ../../nbs/51_panels.annotate.ipynb #3c41b32c
 @patch
 def restore(self:Annotation,
     d:dict   # As `draft` gave it

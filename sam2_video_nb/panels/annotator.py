@@ -62,6 +62,7 @@ def _marks(self:Canvas)->list:
     prompts = [(t, n, p) for n, g in enumerate(self.ann.targets.values()) for t, p in g.prompts.items()]
     return [(t, n, p._replace(pts=p.pts*scale)) for t, n, p in prompts if p.pts is not None]
 
+# %% ../../nbs/52_panels.annotator.ipynb #57e8af38
 @patch
 def _film(self:Canvas)->Film:
     "The annotation as it is now"
@@ -108,6 +109,7 @@ def hear_box(self:Canvas, t, box):
     "A box"
     self.panel.box(int(t), *self._in_video(*box))
 
+# %% ../../nbs/52_panels.annotator.ipynb #ad9d2fc1
 @patch
 def hear_confirm(self:Canvas, t):
     "The masks of this frame are right"
@@ -133,6 +135,7 @@ class Draft:
         self.next = 0.                  # when it may be written again, as `time.monotonic` counts
         self.lock = threading.RLock()
 
+# %% ../../nbs/52_panels.annotator.ipynb #e3df6f90
 @patch
 def write(self:Draft)->Path:
     "Write it now"
@@ -168,6 +171,7 @@ def _write_later(self:Draft):
     except Exception as e:
         if self.failed: self.failed(e)
 
+# %% ../../nbs/52_panels.annotator.ipynb #4bced24f
 @patch
 def end(self:Draft):
     "Write what is not written yet, and follow no more"
@@ -194,6 +198,7 @@ def restore(self:Draft)->str:   # Empty where there is none
     return (f"the draft of {when} is restored: masks on {frames} frames, {len(self.ann.confirmed)} of them confirmed; "
             "Discard draft begins without it")
 
+# %% ../../nbs/52_panels.annotator.ipynb #a24415ce
 def draft_path(
     video,    # As for `annotate`
     vid:str,  # What it is called
@@ -227,6 +232,7 @@ class Annotator(W.VBox):
     def _ipython_display_(self): show_panel(self, self.canvas)
     def _repr_mimebundle_(self, **kw): return super()._repr_mimebundle_(**kw) | self._still_face()
 
+# %% ../../nbs/52_panels.annotator.ipynb #84b52ff6
 @patch
 def _still_face(self:Annotator)->dict:
     "What is seen where there is no kernel: the picture's"
@@ -259,6 +265,7 @@ def _training_line(self:Annotator)->str:
     if 'box' in kinds: return 'a box is what this model was trained with'
     return unseen(self.ann.model, ['point', 'box']) + ', so its first masks may be poor'
 
+# %% ../../nbs/52_panels.annotator.ipynb #d4594544
 @patch
 def _first_line(self:Annotator, restored)->str:
     "The line under the picture of a new panel"
@@ -311,6 +318,7 @@ def _button(name, do):
     button.on_click(lambda _: do())
     return button
 
+# %% ../../nbs/52_panels.annotator.ipynb #c48452cf
 @patch
 def _actions(self:Annotator)->dict:   # button → function
     "What the buttons do"
@@ -346,6 +354,7 @@ def _rows(self:Annotator)->list:
         _row(b['Confirm all'], self.out, b['Save'], b['Save draft'], b['Discard draft']),
         folded.add_class('film-more')]
 
+# %% ../../nbs/52_panels.annotator.ipynb #8b846fe3
 @patch
 def _list_objects(self:Annotator, chosen=None):
     "The objects to choose from; the last one if none is named"
@@ -367,6 +376,7 @@ def _hold(self:Annotator):
     self.stop()
     self.thread.join()
 
+# %% ../../nbs/52_panels.annotator.ipynb #f1ce0c66
 @patch
 def _prompted_line(self:Annotator, kind, o, t, lost)->str:
     "What came of a prompt; `lost` frames are not confirmed any more"
@@ -377,6 +387,7 @@ def _prompted_line(self:Annotator, kind, o, t, lost)->str:
     notes = [found, again, unseen(self.ann.model, [kind])]
     return f"{self.ann.targets[o].name} {o}, frame {t}: " + '; '.join(o for o in notes if o)
 
+# %% ../../nbs/52_panels.annotator.ipynb #ba5fcb6c
 @patch
 def _prompt(self:Annotator, kind, t, give, *numbers):
     "Give the chosen object a prompt; `give` is a function of the annotation"
@@ -405,6 +416,7 @@ def box(self:Annotator, t:int, x0:float, y0:float, x1:float, y1:float):
     "A box around the chosen object, in pixels of the video"
     self._prompt('box', t, self.ann.box, x0, y0, x1, y1)
 
+# %% ../../nbs/52_panels.annotator.ipynb #8ce6e3c3
 @patch
 def undo(self:Annotator):
     "Take the last click or box back"
@@ -457,6 +469,7 @@ def _frame_line(self:Annotator, t)->str:
     absent = [f'{g.name} {o}' for o, g in self.ann.targets.items() if not self.ann.mask(o, t).any()]
     return f'frame {t}' + (f": without {', '.join(absent)}" if absent else '')
 
+# %% ../../nbs/52_panels.annotator.ipynb #a93b789c
 @patch
 def _unconfirmed(self:Annotator)->set:
     "Frames with masks that are in the draft alone"
@@ -493,6 +506,7 @@ def save_draft(self:Annotator):
     path, n = self.draft.write(), len(self._unconfirmed())
     self.say(f"{path}: masks that are not confirmed on {n} frames; Save writes the confirmed ones into the dataset")
 
+# %% ../../nbs/52_panels.annotator.ipynb #995a5258
 @patch
 def discard_draft(self:Annotator, within=20):
     "Back to what was saved; asks once"
@@ -526,6 +540,7 @@ def track(self:Annotator):
     self.thread = threading.Thread(target=self._track_all, daemon=True)
     self.thread.start()
 
+# %% ../../nbs/52_panels.annotator.ipynb #c41ad38b
 @patch
 def stop(self:Annotator):
     "Stop tracking between two frames"

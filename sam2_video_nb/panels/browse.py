@@ -91,6 +91,7 @@ def _outputs(panel, living):
     style = package_text('panels/face.css').replace('ID', living.face_id)
     return data | {'text/html': f'<style>{style}</style><div class="still-{living.face_id}">{face}</div>'}
 
+# %% ../../nbs/50_panels.browse.ipynb #140f3977
 def show_panel(
     panel,   # A widget whose bundle has a still face
     living   # The part of it that is a `Living`
@@ -128,6 +129,7 @@ class Player(Living):
     def _ipython_display_(self): show_panel(self, self)
     def _repr_mimebundle_(self, **kw): return self._with_face(super()._repr_mimebundle_(**kw))
 
+# %% ../../nbs/50_panels.browse.ipynb #e68ce7e8
 @patch
 def _about_anew(self:Player, **more):
     "The film for the browser, under a new number"
@@ -165,6 +167,7 @@ def _frame(self:Player, t)->list:
         self.say(message(e), error=True)
         return self._grey_frame()
 
+# %% ../../nbs/50_panels.browse.ipynb #11ea214c
 @patch
 def hear_need(self:Player, gen, ts):
     "The browser asks for frames"
@@ -248,6 +251,7 @@ def prompt_marks(
     def mark(p): return p._replace(pts=None if p.pts is None else p.pts*scale, mask=None)
     return [(frames.index(t), number[o], mark(p)) for o, (t, p) in prompts.items() if t in frames]
 
+# %% ../../nbs/50_panels.browse.ipynb #31f66ef1
 def video_film(
     coco:CocoVideo,  # Dataset
     vid,             # Video
@@ -280,6 +284,7 @@ def as_dataset(
     if isinstance(what, (str, Path)): return CocoVideo(what, **kw)
     raise DataError(f"a dataset is a CocoVideo or the path of a COCO-video JSON, not {type(what).__name__}")
 
+# %% ../../nbs/50_panels.browse.ipynb #da8c7e96
 def as_policy(
     prompts   # `PromptConf`, `PromptPolicy` or None
 )->PromptPolicy:  # Or None; raises `ConfigError`
@@ -304,6 +309,7 @@ class Browser(Player):
         first = 0 if video is None else coco.videos.index(video)
         super().__init__(**self._place(first, 0))
 
+# %% ../../nbs/50_panels.browse.ipynb #84f24011
 @patch
 def _place(self:Browser, video:int, clip:int)->dict:
     "A clip of a video, and what the browser has to know of where it is"
@@ -347,6 +353,7 @@ def _problems_of(
     report = check(coco.path, image_root=coco.image_root, objects=coco.mode, allow_absolute=True, progress=False, **kw)
     return [p for p in report.problems if p.image_id is None or str(p.image_id) in ours]
 
+# %% ../../nbs/50_panels.browse.ipynb #20135d8a
 @or_notice
 def browse(
     what,            # `CocoVideo`, path of a COCO-video JSON, `VideoClips` dataset or one `Clip`

@@ -27,6 +27,7 @@ class ComparedVideo(NamedTuple):
     js:tuple      # Of each model: T means of J
     prompts:dict  # object → (frame, `Prompt`)
 
+# %% ../../nbs/53_panels.compare.ipynb #c38a9117
 class Comparison(Player):
     "Two models on the same videos"
     def __init__(self,
@@ -60,6 +61,7 @@ def _tracked(self:Comparison, vid)->ComparedVideo:
     self.kept[vid] = ComparedVideo(packed, js, prompts)
     return self.kept[vid]
 
+# %% ../../nbs/53_panels.compare.ipynb #1b9e06b2
 @patch
 def _score(self:Comparison, vid):
     "Mean J of the second model, None where nothing counts"
@@ -83,6 +85,7 @@ def _film(self:Comparison, vid)->Film:
     curves = {'J before': before, 'J after': after}
     return replace(film, masks=masks, panes=('before','after','truth','error'), curves=curves)
 
+# %% ../../nbs/53_panels.compare.ipynb #4df295cc
 @patch
 def _place(self:Comparison, i)->dict:
     "A video, and what the browser has to know of where it is"
@@ -107,6 +110,7 @@ def _prompts_line(before, after, policy, asked)->str:
         if new: line.append(f'{name}: {new}')
     return '; '.join(line)
 
+# %% ../../nbs/53_panels.compare.ipynb #ab532a28
 def _chosen_line(model, coco, videos)->str:
     "Says that a model is shown on videos that chose it; empty where they did not, or nobody knows"
     same = set(model.chosen_on or ()) & set(video_prints(coco, videos).values())

@@ -45,6 +45,7 @@ states = dict(
     failed='failed',
     lost='gone without a word: the process was killed, or the machine')
 
+# %% ../../nbs/54_panels.live.ipynb #11f46cbd
 def _of(n, total)->str: return f'{n} of {total}' if total else f'{n}'
 
 def _state_text(status, metrics)->str:
@@ -61,6 +62,7 @@ def _step_text(status)->str:
     epochs = max(status.get('epochs') or 0, 0)          # Lightning's -1: without end
     return f"{_of(status['step'], status.get('steps'))}, epoch {_of(status.get('epoch', '?'), epochs)}"
 
+# %% ../../nbs/54_panels.live.ipynb #5379295c
 def _held_out_text(metrics, jf, before)->str:
     "The J&F so far; `jf`: (steps, values), or None; `before`: that before training, which chooses nothing"
     since = [v for step, v in zip(*jf) if step] if jf else []
@@ -218,6 +220,7 @@ def _show_picture(self:Watch, picture, path, read):
     data = read()
     if data: picture.value, self.shown[picture] = data, now
 
+# %% ../../nbs/54_panels.live.ipynb #b98e4008
 @patch
 def look(self:Watch):
     "Read the folder and show what has changed"
@@ -250,6 +253,7 @@ def ask(self:Watch, wish):
     ask(self.folder, wish)
     self.note.value = _answers[wish]
 
+# %% ../../nbs/54_panels.live.ipynb #d70c88e8
 @patch
 def wait(self:Watch, seconds=None)->'Watch':
     "Until the run is over"
@@ -280,6 +284,7 @@ def _newest_run(output_dir)->Path:
     if not runs: raise DataError(f"{output_dir}: no runs in it yet")
     return max(runs, key=lambda p: p.stat().st_mtime)
 
+# %% ../../nbs/54_panels.live.ipynb #d2446e02
 @or_notice
 def watch(
     run=None,             # Run folder, or what `train` returned; None: the newest below `output_dir`
@@ -303,6 +308,7 @@ def _start(run)->subprocess.Popen:
         streams = dict(stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         return subprocess.Popen(command, start_new_session=True, **streams)
 
+# %% ../../nbs/54_panels.live.ipynb #3ef55458
 def train_live(
     cfg:TrainConf      # As `load_cfg` gives it, or built by hand
 )->Watch:
@@ -313,6 +319,7 @@ def train_live(
     save_cfg(cfg, run/'config.yaml')
     return Watch(run, process=_start(run))
 
+# %% ../../nbs/54_panels.live.ipynb #d4152b28
 def _train_in(run):
     "What the process does"
     os.environ.pop('SAM2_VIDEO_NB_RUN', None)
