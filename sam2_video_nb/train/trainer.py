@@ -150,21 +150,20 @@ def _chosen_on(dm, about, where):   # `about`, `where`: of the checkpoint that i
     return sorted({*own, *earlier})
 
 # %% ../../nbs/44_train.trainer.ipynb #90998ad4
-def _resume_point(cfg, about, optimizer):   # `about`: what the checkpoint says of itself
-    "The checkpoint to go on from, checked; None: a run of its own"
-    if not cfg.resume: return None
+def _check_resume(path, about, image_size, max_epochs, optimizer):   # `about`: what the checkpoint says of itself
+    "Raise an error for a checkpoint that a run with these settings cannot go on from"
     size, instead = about.get('image_size'), 'give it as model.checkpoint_path'
-    done, most = about.get('epoch') or 0, cfg.trainer.max_epochs
-    def no(why): return ConfigError(f"resume={cfg.resume}{why}")
+    done = about.get('epoch') or 0
+    def no(why): return ConfigError(f"resume={path}{why}")
     if size is None: raise no(f": not a checkpoint of a run of ours: to start from its weights, {instead}")
-    if size!=cfg.data.image_size: raise no(f" was trained at {size} px, data.image_size is {cfg.data.image_size}")
-    if most!=-1 and most < done: raise no(f" is in epoch {done}, trainer.max_epochs={most}: give {done} or more")
-    if why := misfit(optimizer, read_optimizer(cfg.resume)):
+    if size!=image_size: raise no(f" was trained at {size} px, data.image_size is {image_size}")
+    if max_epochs!=-1 and max_epochs < done:
+        raise no(f" is in epoch {done}, trainer.max_epochs={max_epochs}: give {done} or more")
+    if why := misfit(optimizer, read_optimizer(path)):
         odd = f'its optimizer does not fit these settings ({why})'
-        raise ModelError(f"resume={cfg.resume}: {odd}: resume with the settings that it was trained with, or {instead}")
-    return cfg.resume
+        raise ModelError(f"resume={path}: {odd}: resume with the settings that it was trained with, or {instead}")
 
-# %% ../../nbs/44_train.trainer.ipynb #46f9e422
+# %% ../../nbs/44_train.trainer.ipynb #b8803646
 @contextmanager
 def _stops_stay(trainer):
     "A stop from the keyboard is a `KeyboardInterrupt` here, where Lightning would leave the process"
@@ -176,6 +175,7 @@ def _stops_stay(trainer):
         if main: signal.signal(signal.SIGINT, handler)          # Lightning leaves it switched off
         raise KeyboardInterrupt from None
 
+# %% ../../nbs/44_train.trainer.ipynb #598da35f
 def _measure(trainer, module, dm, on):
     "Track what is held out (`on`: val), or all of the test, with the weights as they are"
     limit, dm.on = trainer.limit_val_batches, on
@@ -185,6 +185,7 @@ def _measure(trainer, module, dm, on):
     finally: trainer.limit_val_batches, dm.on = limit, 'val'
     return plain(module.tested if on=='test' else module.result)
 
+# %% ../../nbs/44_train.trainer.ipynb #46f9e422
 def _figures_before(trainer, module, dm, on):
     "Figures of the model before training: measured, or found where an earlier run put them"
     cfg, coco = module.cfg, dict(val=dm.val_coco, test=dm.test_coco)[on]
@@ -297,30 +298,30 @@ def _write_extremes(run, module, coco, after):
                       caption, conf.stride, conf.max_length, seed=module.cfg.seed, conf=module.cfg.predict)
 
 # %% ../../nbs/44_train.trainer.ipynb #02776ae9
-def _difference(cfg, before, after):
+def _difference(before, after, draws, seed):
     "How much better objects are tracked, with its interval"
-    gen = generator(cfg.seed, 'bootstrap')
-    return difference(before['per_object'], after['per_object'], cfg.eval.bootstrap, gen)
+    return difference(before['per_object'], after['per_object'], draws, generator(seed, 'bootstrap'))
 
 def _figures(trainer, module, best, last):   # `best`: what best.ckpt says of itself; `last`: of the last weights
     "What was measured on held-out videos, and what it was measured on"
-    dm, result = trainer.datamodule, best.get('result')
+    dm, cfg, result = trainer.datamodule, module.cfg, best.get('result')
     after = result or last
     m = dict(before=module.before, after=after, last=last, epochs=module.epoch, steps=trainer.global_step)
     m['data'] = dict(train=counts(dm.train_coco), val=counts(dm.val_coco))
     if dm.test_coco: m['data']['test'] = counts(dm.test_coco)
     if result: m['best'] = {k: best.get(k) for k in ('epoch', 'step')}
     if result and module.tried>1: m['chosen'] = dict(validations=module.tried, videos=len(after['per_video']))
-    if module.before and after: m['difference'] = _difference(module.cfg, module.before, after)
+    if module.before and after: m['difference'] = _difference(module.before, after, cfg.eval.bootstrap, cfg.seed)
     if trend := loss_trend(module.losses): m['loss'] = trend._asdict()
     return m
 
 def _test_figures(trainer, module, run):
     "The figures of the videos that chose nothing, with best.ckpt"
+    cfg = module.cfg
     trainer.strategy.barrier('best.ckpt')
     with best_weights(run, module): after = _measure(trainer, module, trainer.datamodule, 'test')
     m = dict(before=module.before_test, after=after)
-    if m['before']: m['difference'] = _difference(module.cfg, m['before'], after)
+    if m['before']: m['difference'] = _difference(m['before'], after, cfg.eval.bootstrap, cfg.seed)
     return m
 
 # %% ../../nbs/44_train.trainer.ipynb #436dfc5f
@@ -329,8 +330,9 @@ def _remarks(metrics, losses, lr):
     def gain(m): return ((m or {}).get('difference') or {}).get('JF') or 0
     advice = f"go on using what it started from; a lower optimizer.lr than {lr:g}, or more videos, may help"
     out = [trend_remark(loss_trend(losses), lr)]
+    test = metrics.get('test')
     if gain(metrics) <= -.0005: out.append(f"it tracks WORSE than before training: {advice}")
-    elif gain(metrics.get('test')) <= -.0005: out.append(f"it tracks the test videos WORSE than before training: {advice}")
+    elif gain(test) <= -.0005: out.append(f"it tracks the test videos WORSE than before training: {advice}")
     return [r for r in out if r]
 
 def _log_end(metrics):
@@ -415,15 +417,15 @@ def _train(cfg, start, run, status):
     n_train = sum(p.numel() for p in module.parameters() if p.requires_grad)
     n = sum(p.numel() for p in module.parameters())
     log.info(f'{model_label(start.name)} at {cfg.data.image_size} px: {n_train:,} of {n:,} parameters train')
-    ckpt = _resume_point(cfg, start.about, optimizer)
+    if cfg.resume: _check_resume(cfg.resume, start.about, cfg.data.image_size, cfg.trainer.max_epochs, optimizer)
     module.chosen_on = _chosen_on(dm, start.about, start.path)
     n_steps = _batches(cfg.data, len(dm.clips), cfg.trainer.limit_train_batches)
     trainer = make_trainer(cfg, run, dm.val_coco is not None, n_steps, status)
     start_loggers(trainer.loggers)
     try:
         with _out_of_memory():
-            if cfg.eval.baseline and not ckpt: _measure_before(trainer, module, dm)
-            _fit(trainer, module, dm, ckpt)
+            if cfg.eval.baseline and not cfg.resume: _measure_before(trainer, module, dm)
+            _fit(trainer, module, dm, cfg.resume)
             return _finish(run, trainer, module)
     finally: close_loggers(trainer.loggers)
 
