@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError', 'read_image',
            'picture_size', 'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'resize_masks', 'Clip',
-           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'written_whole', 'on_disk', 'counted',
+           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'written_whole', 'counted',
            'safe_name']
 
 # %% ../nbs/01_core.ipynb #c002
@@ -25,12 +25,15 @@ from .config import Sam2VideoError, ConfigError
 class DataError(Sam2VideoError):
     "Something wrong in a dataset: names file, frame and field"
 
+# %% ../nbs/01_core.ipynb #0ed9c898
 class EmptyMask(DataError):
     "A prompt was asked for from a mask without a pixel"
 
+# %% ../nbs/01_core.ipynb #5ef2c511
 class PromptError(Sam2VideoError):
     "A prompt that cannot be given: outside the image, on a missing frame, for an unknown object"
 
+# %% ../nbs/01_core.ipynb #d321ddb6
 class ModelError(Sam2VideoError):
     "A model that cannot be built, loaded or trained as asked"
 
@@ -163,6 +166,7 @@ def to_rle(
         raise DataError(f"segmentation is neither RLE ({{size, counts}}) nor polygons: {str(seg)[:60]}")
     return _counts_to_rle(seg['counts'], *_rle_size(seg, size))
 
+# %% ../nbs/01_core.ipynb #3b658793
 def rle_decode(
     seg,       # COCO `segmentation`
     size=None  # (H,W) of the image
@@ -294,9 +298,20 @@ def rand(gen=None)->float:
     "One number in [0,1)"
     return torch.rand((), generator=gen).item()
 
+# %% ../nbs/01_core.ipynb #fbff3787
 def randint(lo:int, hi:int, gen=None)->int:
     "One integer from `lo` to `hi`, both included"
     return torch.randint(lo, hi+1, (), generator=gen).item()
+
+# %% ../nbs/01_core.ipynb #af5a1ac1
+def on_disk(path):
+    "Wait until a file, or the names in a folder, are on the disk; a system that cannot say so is taken at its word"
+    try: f = os.open(path, os.O_RDONLY)
+    except OSError: return       # Windows opens no folders
+    try: os.fsync(f)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise
+    finally: os.close(f)
 
 # %% ../nbs/01_core.ipynb #c034
 @contextmanager
@@ -314,15 +329,6 @@ def written_whole(
         os.replace(tmp, path)
         if sync: on_disk(path.parent)
     finally: tmp.unlink(missing_ok=True)
-
-def on_disk(path):
-    "Wait until a file, or the names in a folder, are on the disk; a system that cannot say so is taken at its word"
-    try: f = os.open(path, os.O_RDONLY)
-    except OSError: return       # Windows opens no folders
-    try: os.fsync(f)
-    except OSError as e:
-        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise
-    finally: os.close(f)
 
 # %% ../nbs/01_core.ipynb #96710e94
 def counted(
