@@ -252,7 +252,7 @@ run""", "watch('nowhere')", "2+2"]
 
 figure_cells = ["""import numpy as np, tempfile
 from IPython.display import HTML
-from sam2_video_nb.show import *
+from sam2_video_nb.figures import *
 from sam2_video_nb.data.synth import write_synth
 from sam2_video_nb.panels.browse import browse
 step = np.arange(60)

@@ -15,7 +15,7 @@ import numpy as np
 from pycocotools import mask as rle_api
 from torch import Tensor
 from ..core import *
-from ..show import histograms
+from ..figures import histograms
 from .coco import *
 
 # %% ../../nbs/16_data.stats.ipynb #1e208947

@@ -12,7 +12,8 @@ import ipywidgets as W
 from fastcore.basics import patch
 from ..config import *
 from ..core import *
-from ..show import curves, data_uri, figure_svg, theme_css
+from ..figures import curves, figure_svg
+from ..show import data_uri, theme_css
 from ..run import *
 from ..track.tables import ending, verdict
 from ..train.module import resolve

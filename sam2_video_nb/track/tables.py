@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 import torch
 from ..core import counted, generator, written_whole
-from ..show import bars, curves
+from ..figures import bars, curves
 
 # %% ../../nbs/32_track.tables.ipynb #tb04
 def gains(

@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 from .. import __version__
 from ..config import *
 from ..core import *
-from ..show import curves, data_uri, figure_svg
+from ..figures import curves, figure_svg
+from ..show import data_uri
 from ..run import read_metrics, read_status, shown_curves
 from ..track.tables import chosen_remark, difference, ending, plain, verdict, write_evaluation
 

@@ -10,7 +10,7 @@ import csv, json
 from pathlib import Path
 from typing import NamedTuple, Optional
 from ..core import written_whole
-from ..show import bars
+from ..figures import bars
 
 # %% ../../nbs/46_train.sweep.ipynb #b0a01ea3
 class SweepJob(NamedTuple):
