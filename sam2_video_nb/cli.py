@@ -231,7 +231,9 @@ formats = dict(
         "COCO exports of annotation tools: video and order from the file names", '''
 SRC.json: images (file_name), annotations, categories; no video fields. Or the folder of the export.
 Names of Label Studio, CVAT, Roboflow, ffmpeg and phones are known; for others --pattern '{video}/frame{frame}.png'.
-Without track ids --tracks iou, category or single is needed; for iscrowd without them, --crowd object or ignore.'''),
+Without track ids --tracks is needed: iou (linked over time), category (all of one are an object),
+single (each is one, of its own frame).
+For iscrowd without them, --crowd is needed: object, ignore, tracked (an object if it has a track id).'''),
     colours=Format('data.convert', 'convert_colours',
         "Masks whose colours are classes (CholecSeg8k, EndoVis), by an exact table; an object a class", '''
 SRC/video01_00080/frame_80_endo.png   SRC/video01_00080/frame_80_endo_color_mask.png
