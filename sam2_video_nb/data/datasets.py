@@ -29,7 +29,7 @@ def open_coco(
     for p in coco.doubts: log.warning(str(p))
     return coco
 
-def _built_in(data, output_dir, seed):
+def _built_in(data:DataConf, output_dir, seed):
     "The built-in videos, made where they are not there yet"
     if data.val_path not in (None, 'none'):
         raise ConfigError("data.val_path is given, data.train_path is not: the built-in videos bring their own")
