@@ -8,10 +8,10 @@ __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train',
            'arguments', 'check_options', 'training_of', 'print_statistics', 'sam2_video_check', 'Argument',
            'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of', 'explain', 'known_format',
            'convert_options', 'format_options', 'sam2_video_convert', 'export_options', 'sam2_video_export',
-           'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application', 'own_dir', 'run_folder',
-           'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job', 'run_sweep', 'hydra_command',
-           'no_sweep', 'trial', 'trial_of', 'training_job', 'again_from', 'sam2_video_train', 'evaluation_job',
-           'sam2_video_eval', 'prediction_job', 'sam2_video_predict']
+           'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application', 'own_dir', 'made_folder',
+           'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job', 'run_sweep',
+           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'training_job', 'again_from', 'sam2_video_train',
+           'evaluation_job', 'sam2_video_eval', 'prediction_job', 'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
 import argparse, json, math, os, shlex, sys
@@ -394,6 +394,7 @@ class HydraWords(NamedTuple):
         o = self.options
         return o.shell_completion or o.hydra_help or o.info
 
+# %% ../nbs/60_cli.ipynb #330a2f9b
 def hydra_words(args)->HydraWords:
     "What stands on a command line; raises `ConfigError`"
     from hydra._internal.utils import get_args_parser
@@ -401,6 +402,8 @@ def hydra_words(args)->HydraWords:
     parser = get_args_parser()
     parser.error = refuse
     options = parser.parse_intermixed_args(args)
+    if options.cfg and options.multirun: refuse("-m runs jobs, --cfg prints settings: give one of them")
+    if options.resolve and not options.cfg: refuse("--resolve goes with --cfg")
     if options.config_path: refuse("--config-path is where the package's own configs are: yours go into --config-dir")
     if options.experimental_rerun: refuse("--experimental-rerun: a run's config.yaml is what starts it again")
     if options.config_dir and not Path(options.config_dir).is_dir():
@@ -425,8 +428,11 @@ def start_hydra(
 ):
     "Let Hydra run a job, or several, or answer by itself"
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     main = hydra.main(version_base='1.3', config_path=str(configs().absolute()), config_name=name)(job)
-    with own_hydra(), typed(*words): main()
+    try:
+        with own_hydra(), typed(*words): main()
+    finally: HydraConfig.instance().cfg = None       # a training later in this process is none of Hydra's
 
 # %% ../nbs/60_cli.ipynb #570cf698
 class Outcome(NamedTuple):
@@ -449,6 +455,15 @@ def own_dir(node)->bool:
     from omegaconf import OmegaConf
     return OmegaConf.to_container(node, resolve=False)['dir'].endswith('/${now:%Y-%m-%d}/${now:%H-%M-%S}')
 
+def made_folder(
+    path:Path,   # As it was named
+    key:str      # By what
+)->Path:
+    "A folder, made if it is not there; raises `ConfigError`"
+    try: path.mkdir(parents=True, exist_ok=True)
+    except OSError as e: raise ConfigError(f"{key}={path}: no folder can be made there ({e.strerror})") from None
+    return path
+
 def run_folder(
     c:Composed   # A single run
 )->Path:
@@ -457,11 +472,12 @@ def run_folder(
     named = None if own_dir(c.hydra.run) else Path(c.hydra.run.dir)
     output = c.settings.predict.output
     if named is None and not output: return new_run(c.settings.output_dir)
-    if named and output and named!=Path(output) and first_process():
+    if not first_process(): return named             # that of the first one
+    if named and output and named!=Path(output):
         raise ConfigError(f"predict.output={output} and hydra.run.dir={named} name two folders: give one")
-    if named and not output and first_process() and (named/'config.yaml').is_file():
-        raise ConfigError(f"hydra.run.dir={named} holds a run already: name a new folder")
-    return named or Path(output)
+    if output: return made_folder(Path(output), 'predict.output')
+    if (named/'config.yaml').is_file(): raise ConfigError(f"hydra.run.dir={named} holds a run already: name a new folder")
+    return made_folder(named, 'hydra.run.dir')
 
 # %% ../nbs/60_cli.ipynb #27bcbd16
 def there_already(path:Path)->Path:
@@ -552,7 +568,8 @@ def run_sweep(
     from sam2_video_nb.run import new_run
     from sam2_video_nb.train.sweep import best_job, read_jobs, sweep_table, write_sweep
     one_device(c.settings.trainer, c.hydra.runtime.choices['hydra/launcher'])
-    folder = new_run('multirun') if own_dir(c.hydra.sweep) else Path(c.hydra.sweep.dir)
+    named = None if own_dir(c.hydra.sweep) else Path(c.hydra.sweep.dir)
+    folder = made_folder(named, 'hydra.sweep.dir') if named else new_run('multirun')
     os.environ.pop('SAM2_VIDEO_NB_RUN', None)       # its jobs have folders of their own
     more, keys, stopped = words.options.config_dir, {o.key for o in c.given if o.varies}, False
     def job(cfg): return sweep_job(app, cfg, more, keys)
