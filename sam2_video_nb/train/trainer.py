@@ -120,7 +120,7 @@ def make_trainer(
     args = trainer_args(cfg.trainer) | dict(log_every_n_steps=every)
     loggers = False if cfg.trainer.fast_dev_run else make_loggers(cfg.logger, run)
     callbacks = _callbacks(cfg, run, has_val, status)
-    return _lightning(args, logger=loggers, callbacks=callbacks, default_root_dir=run)
+    return _lightning(args, logger=loggers, callbacks=callbacks, plugins=[SealedFiles()], default_root_dir=run)
 
 # %% ../../nbs/44_train.trainer.ipynb #6945429e
 def _open_data(cfg):
@@ -325,6 +325,12 @@ def _test_figures(trainer, module, run):
     return m
 
 # %% ../../nbs/44_train.trainer.ipynb #436dfc5f
+def _unwritten(trainer):
+    "A line for each checkpoint whose last writing failed"
+    failed = getattr(trainer.strategy.checkpoint_io, 'failed', {})
+    return [f"checkpoints/{name} is not of the end of the run, for it could not be written ({why}): make room, "
+            "and go on from what is there with resume" for name, why in failed.items()]
+
 def _remarks(metrics, losses, lr):
     "What speaks against the result"
     def gain(m): return ((m or {}).get('difference') or {}).get('JF') or 0
@@ -377,12 +383,14 @@ def _finish(run, trainer, module):
     if files and not trainer.interrupted and dm.test_coco:
         metrics['test'] = _unless_stopped(_test_figures, trainer, module, run)
     metrics['remarks'] = _remarks(metrics, module.losses, cfg.optimizer.lr) if trained else []
+    metrics['remarks'] += _unwritten(trainer)
     _log_end(metrics)
     if trainer.is_global_zero and files:
-        write_results(run, metrics)
+        with disk_may_fail('the results'): write_results(run, metrics)
         shown = keep and not trainer.interrupted and dm.val_coco and cfg.visualization.enabled
-        if shown: _write_extremes(run, module, dm.val_coco, metrics['after'])
-        write_report(run)
+        with disk_may_fail('gifs and report.html'):
+            if shown: _write_extremes(run, module, dm.val_coco, metrics['after'])
+            write_report(run)
     return Run(run, metrics, module, trainer.interrupted)
 
 # %% ../../nbs/44_train.trainer.ipynb #c049
