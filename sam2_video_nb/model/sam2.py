@@ -74,6 +74,7 @@ def _check_entry(k, v, refuse):
     elif k=='weights_path' and v is not None:
         refuse("weights_path would open a file: give the weights as model.checkpoint_path")
 
+# %% ../../nbs/22_model.sam2.ipynb #181e1f67
 def _checked_entries(node, refuse):
     "(name or place, value) of what a mapping or list holds; nothing for a plain value"
     if isinstance(node, (dict, list)) and len(node) > most_settings:
@@ -87,6 +88,7 @@ def _checked_entries(node, refuse):
     if not isinstance(node, (str, int, float, type(None))): refuse(f"a {type(node).__name__} is no setting")
     return []
 
+# %% ../../nbs/22_model.sam2.ipynb #bcda60e6
 def check_settings(
     node,         # Of a model: a value, or values in mappings and lists
     where         # What to call them in an error
@@ -111,11 +113,13 @@ def _check_yaml(path, most=1<<16):
                 line = event.start_mark.line+1
                 raise ValueError(f'*{event.anchor} on line {line} repeats something: write the value itself')
 
+# %% ../../nbs/22_model.sam2.ipynb #bf017d5e
 def _texts(node):
     "Every text in mappings and lists"
     if isinstance(node, str): yield node
     for v in node.values() if isinstance(node, dict) else node if isinstance(node, list) else (): yield from _texts(v)
 
+# %% ../../nbs/22_model.sam2.ipynb #0667a0ab
 def _check_references(text, c):
     "A reference in a text is the plain name of one value, which is no reference"
     if re.search(r'\$\{.*:', text, re.S): raise ValueError(f'{text[:80]!r} calls a resolver: write the value itself')
@@ -126,6 +130,7 @@ def _check_references(text, c):
         if isinstance(v, (dict, list)) or '${' in str(v):
             raise ValueError(f'{text[:80]!r} refers to more than one value: write the value itself')
 
+# %% ../../nbs/22_model.sam2.ipynb #17c4c595
 def _read_yaml(path):
     "What a YAML has as `model:`; what it refers to must be in there, too"
     try:
@@ -159,11 +164,13 @@ def portable(
     if isinstance(name, dict): return model_settings(name)
     return next((s for s in sizes if config_file(s)==config_file(name)), None) or model_settings(name)
 
+# %% ../../nbs/22_model.sam2.ipynb #c348471e
 def model_label(name=None)->str:
     "A short name of a model, for people"
     known = portable(name)
     return known if isinstance(known, str) else 'its own YAML' if isinstance(name, dict) else Path(name).name
 
+# %% ../../nbs/22_model.sam2.ipynb #18654c3a
 def default_size(name=None)->int:
     "The side of the square that a model sees when `data.image_size` is empty: what its YAML says"
     return model_settings(name)['image_size']
@@ -221,6 +228,7 @@ def matching(
                               "a name below one of them, or a glob such as '*norm*'")
     return [n for n in names if any(fits(n, p) for p in patterns)]
 
+# %% ../../nbs/22_model.sam2.ipynb #3c9d8c44
 def set_trainable(
     sam2:nn.Module,  # Changed in place
     patterns         # As for `matching`
@@ -251,6 +259,7 @@ class Features(NamedTuple):
     pos:list    # Their positional encodings, the same shapes
     def rows(self, i): return Features([m[i] for m in self.maps], [p[i] for p in self.pos])
 
+# %% ../../nbs/22_model.sam2.ipynb #f64bd950
 def encode(
     sam2:nn.Module,  # A SAM 2
     images:Tensor    # (F,3,S,S) normalised
@@ -299,6 +308,7 @@ def kinds_of(
         out.setdefault(kind, []).append(i)
     return out
 
+# %% ../../nbs/22_model.sam2.ipynb #e5c460c7
 def sam2_inputs(
     prompts,   # Of one kind, in pixels of the square
     device     # Where the model is
@@ -319,6 +329,7 @@ class DecoderTap:
         self.logits = self.ious = self.tokens = self.presence = None
         return out
 
+# %% ../../nbs/22_model.sam2.ipynb #d250d676
 def _frame_out(sam_outputs, tap, given):
     "A `FrameOut` from SAM 2's tuple; `given`: the mask was an input, so nothing was predicted"
     multi, _, ious, low, _, ptr, score = sam_outputs
@@ -335,6 +346,7 @@ class StepOut(NamedTuple):
     out:tuple        # SAM 2's own output
     by_points:bool   # Was it prompted with points
 
+# %% ../../nbs/22_model.sam2.ipynb #851d2e73
 def _step_out(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False, known=False, prev=None):
     "SAM 2's step, without writing memory"
     def flat(maps): return [m.flatten(2).permute(2,0,1) for m in maps]
@@ -345,6 +357,7 @@ def _step_out(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False
                                     bank.as_sam2(t, reverse), num_frames, reverse, prev)
     return StepOut(maps, map_sizes, out, points is not None)
 
+# %% ../../nbs/22_model.sam2.ipynb #5dde6ff6
 def _encode_memory(sam2, step, high, presence, from_points, predictor_memory):
     "Spatial memory of a frame from its mask's logits (n,1,S,S)"
     mem, pos = sam2._encode_new_memory(step.maps, step.sizes, high, presence, is_mask_from_pts=from_points)
@@ -386,6 +399,7 @@ def _pointer(sam2, token, presence):
     here = presence.sigmoid() if sam2.soft_no_obj_ptr else (presence > 0).float()
     return (here*ptr if sam2.fixed_no_obj_ptr else ptr) + (1-here)*sam2.no_obj_ptr
 
+# %% ../../nbs/22_model.sam2.ipynb #f47546c6
 def frame_candidates(
     sam2, tap, feats, t, bank, num_frames,  # As for `frame_step`
     predictor_memory=False, reverse=False   # As for `frame_step`
@@ -413,6 +427,7 @@ class Group:
         self.rows, self.prompt_frame, self.num_frames = rows, prompt_frame, num_frames
         self.bank = MemoryBank()
 
+# %% ../../nbs/22_model.sam2.ipynb #73f5b610
 def group_objects(
     prompt_frame,   # (O,) frame on which each is prompted
     num_frames      # (O,) frames of each one's video
@@ -432,6 +447,7 @@ def _cat(parts, order):
     parts = [p._replace(mask_logits=wide(p.mask_logits), ious=wide(p.ious)) for p in parts]
     return FrameOut(*(torch.cat(c)[order] for c in zip(*parts)))
 
+# %% ../../nbs/22_model.sam2.ipynb #0f673f05
 def _cat_memory(parts, order):
     "The same for memories"
     def cat(key): return torch.cat([p[key] for p in parts])[order]
@@ -557,6 +573,7 @@ def prompt_points(
     n = dict(mask=0, box=2, point=conf.num_pos_points+conf.num_neg_points)
     return {k: n[k] for k in n if k in prompt_kinds(conf)}
 
+# %% ../../nbs/22_model.sam2.ipynb #457b9492
 def _used_labels(prompts):
     "Labels of the points that prompts may have: 0 beside, 1 on the object, 2 and 3 corners of a box"
     pts, used = prompt_points(prompts), set()
@@ -564,6 +581,7 @@ def _used_labels(prompts):
     if 'point' in pts: used |= {0, 1} if prompts.num_neg_points else {1}
     return used
 
+# %% ../../nbs/22_model.sam2.ipynb #e989b39e
 def _ever_single(sam2, pts):
     "Is there a prediction that is not one of three candidates"
     lo, hi = sam2.multimask_min_pt_num, sam2.multimask_max_pt_num
@@ -604,6 +622,7 @@ def informative(
     def cut(t): return bptt_frames and t % bptt_frames==0
     return any(seen_later(t) for t in range(1, batch.n_frames) if not cut(t))
 
+# %% ../../nbs/22_model.sam2.ipynb #74ddebcd
 class GradientAudit:
     "Checks over the first informative steps that all that trains gets a gradient"
     def __init__(self,
@@ -708,6 +727,7 @@ def _model_conf(conf):
     is_file = Path(conf).suffix in ('.ckpt', '.pt', '.pth', '.safetensors')
     return ModelConf(checkpoint_path=str(conf)) if is_file else ModelConf(config_path=str(conf))
 
+# %% ../../nbs/22_model.sam2.ipynb #c5c3172e
 def _always_present(sam2):
     "A random presence score that no loss trains would hide masks at random: say present instead"
     log.warning("loss.presence_weight is 0 and the weights are random: every object is taken as present on every frame")

@@ -40,6 +40,7 @@ def _hash_of(f, size):
         size -= len(part)
     return h.hexdigest().encode()
 
+# %% ../../nbs/21_model.weights.ipynb #40202b39
 def seal(
     path   # What torch.save wrote; changed in place
 ):
@@ -77,6 +78,7 @@ class _Writer(io.BufferedWriter):
             self.error = e
             raise
 
+# %% ../../nbs/21_model.weights.ipynb #531b005a
 def write_checkpoint(
     path,       # .ckpt or .pt
     data:dict   # What torch.save writes
@@ -107,6 +109,7 @@ def _checked(path, about):
     if odd: raise ModelError(f"{path}: what it says of itself is not as we write it ({', '.join(odd)})")
     return about
 
+# %% ../../nbs/21_model.weights.ipynb #98bae02f
 def _no_checkpoint(path): return ModelError(f"{path}: no such checkpoint: check the path")
 
 def _first_line(e): return str(e).splitlines()[0][:150]
@@ -139,6 +142,7 @@ def _read_safetensors(path):
     except Exception as e: raise ModelError(f"{path}: not a safetensors file ({_first_line(e)})") from None
     return weights, _checked(path, about)
 
+# %% ../../nbs/21_model.weights.ipynb #32c7f2d2
 def write_weights(
     path,          # .safetensors
     weights:dict,  # Names to tensors
@@ -162,6 +166,7 @@ def weights_hash(
         h.update(t.flatten().view(torch.uint8).numpy())
     return h.hexdigest()
 
+# %% ../../nbs/21_model.weights.ipynb #c83170be
 def changed(
     weights:dict, base:dict  # Names to tensors
 )->dict:
@@ -230,6 +235,7 @@ def read_checkpoint(
     if 'base_hash' in about: weights = _on_base(path, weights, about, name, base, seen)
     return weights, about
 
+# %% ../../nbs/21_model.weights.ipynb #c2791526
 def _on_base(path, delta, about, name, base, seen):
     "A delta put on its base, of which only the tensors count"
     seen, where = (*seen, Path(path).resolve()), about.get('base', '')
@@ -242,6 +248,7 @@ def _on_base(path, delta, about, name, base, seen):
         raise ModelError(f"{path} was not made from {found}: the base's weights are others")
     return weights | delta
 
+# %% ../../nbs/21_model.weights.ipynb #4192b3d2
 def read_weights(path, name=None, base=None)->dict:
     "The weights alone"
     return read_checkpoint(path, name, base)[0]
@@ -262,6 +269,7 @@ def which_model(
                          "give the YAML yourself as model.config_path (sam2_video_export: --config)")
     return name or own or size_of(weights or {}), image_size or about.get('image_size')
 
+# %% ../../nbs/21_model.weights.ipynb #92626812
 class Start(NamedTuple):
     "What somebody starts from or goes on from, read once"
     weights:dict    # SAM 2's parameter names to tensors; empty: random weights
@@ -270,6 +278,7 @@ class Start(NamedTuple):
     image_size:int  # Its input, pixels; None: nobody knows
     path:str=None   # Where it was read, for errors
 
+# %% ../../nbs/21_model.weights.ipynb #f7b77f49
 def read_start(
     path=None,       # As for `read_checkpoint`; None: random weights
     name=None,       # Size or YAML that somebody asks for
@@ -291,6 +300,7 @@ def read_optimizer(
         raise ModelError(f"{path}: holds weights but no optimizer to go on with: give it as model.checkpoint_path")
     return state
 
+# %% ../../nbs/21_model.weights.ipynb #036d49e9
 def run_checkpoint(
     path,                    # Checkpoint, or the folder of a run
     names=('best', 'last')   # Which of a run: the first that is there
@@ -310,6 +320,7 @@ def _by_module(names):
     def one(module): return next(k for k in names if k.split('.')[0]==module)
     return ', '.join(f'{module} {n}' if n>1 else one(module) for module, n in counts.items())
 
+# %% ../../nbs/21_model.weights.ipynb #71df269c
 def mismatch(
     have:dict, got:dict  # Names to shapes, of the model and of the weights
 )->str:                  # Empty: they fit

@@ -78,6 +78,7 @@ def cache_folder(
     "Where the figures of models before training are kept"
     return Path(conf.cache_dir or Path(output_dir)/'baselines')
 
+# %% ../../nbs/33_track.evaluate.ipynb #51d44fe6
 def cache_file(
     folder,           # As `cache_folder` gives it
     weights:dict,     # Of the model
@@ -114,6 +115,7 @@ def cached(
 # %% ../../nbs/33_track.evaluate.ipynb #c019
 mask_grid, presence_grid = (-2., -1., -.5, 0., .5, 1., 2.), (-4., -2., -1., 0., 1., 2., 4.)
 
+# %% ../../nbs/33_track.evaluate.ipynb #3ae41c4b
 def threshold_table(
     model,               # SAM2VideoModel
     coco:CocoVideo,      # Dataset
@@ -211,6 +213,7 @@ class Split(NamedTuple):
     other_name:str     # Of that
     videos:list=()     # Of the dataset, those to take
 
+# %% ../../nbs/33_track.evaluate.ipynb #3fa30bbf
 def _both_splits(cfg):
     "The dataset that eval.split names, and the other one"
     split = cfg.eval.split
@@ -246,6 +249,7 @@ def _same_videos(prints, coco, videos):
     "How many of the videos are among those with these prints"
     return len(set(prints or ()) & set(video_prints(coco, videos).values()))
 
+# %% ../../nbs/33_track.evaluate.ipynb #93d909bb
 def _chosen_thresholds(model, split, how, max_videos, bar):
     "Thresholds chosen on the other split: what metrics.json says of them"
     other = split.other
@@ -270,6 +274,7 @@ def _before(cfg, before, split, score):
                       name=start.name, image_size=old.image_size)
     return cached(file, lambda: score(old, how))
 
+# %% ../../nbs/33_track.evaluate.ipynb #f8050698
 def _more(conf:EvalConf, model, how, after, score):
     "J&F with worse prompts and with other memories; `after`: as it is"
     m = {}
@@ -308,6 +313,7 @@ def _evaluate(cfg, start, run):
     _worst_gifs(run/'gifs', model, split, how, worst(m['after'], cfg.eval.gifs))
     return Evaluation(run, m)
 
+# %% ../../nbs/33_track.evaluate.ipynb #f56f1d34
 def _worst_gifs(folder, model, split, how, videos):
     "GIFs of the videos that were tracked worst"
     for name, jf in videos:

@@ -69,6 +69,7 @@ def _check_clicks(pts, labels, where):
         raise PromptError(f"{where}: {len(pts)} points with labels {labels}: "
                           "give a 1 (object) or 0 (background) for each point")
 
+# %% ../../nbs/34_track.predict.ipynb #e80c6472
 def one_prompt(
     o:dict,        # Entry of the JSON
     where:str,     # What to call it in an error
@@ -100,6 +101,7 @@ def _entry_frame(o, where, source, numbers):
         raise PromptError(f"{where}: the video has frames 0 to {len(source)-1}")
     return t
 
+# %% ../../nbs/34_track.predict.ipynb #a109b7dd
 def file_prompts(
     path,                 # JSON
     source:FrameSource    # The video
@@ -137,6 +139,7 @@ def _check_same_video(coco, vid, source):
         raise PromptError(f"{coco.path}: video {vid!r} is {ours[0]}x{ours[1]}, the source {theirs[0]}x{theirs[1]} "
                           f"(height x width){turned(ours, theirs)}: give masks made on these frames")
 
+# %% ../../nbs/34_track.predict.ipynb #673bc771
 def coco_prompts(
     coco:CocoVideo,        # Dataset
     vid,                   # Its video
@@ -167,6 +170,7 @@ class Task(NamedTuple):
     prompts:dict   # Object → (frame, `Prompt`)
     names:dict     # Object → name
 
+# %% ../../nbs/34_track.predict.ipynb #29f02571
 def video_of(
     coco:CocoVideo,      # Dataset
     video_id:str=None,   # As somebody writes it; None: the only one, or the one named like the source
@@ -181,6 +185,7 @@ def video_of(
                           "name one with predict.video_id")
     return found[0]
 
+# %% ../../nbs/34_track.predict.ipynb #88b85865
 def open_task(
     conf:PredictConf,   # source, prompts, video_id and prompt_frames are read
     data:DataConf,      # How a dataset is read
@@ -210,6 +215,7 @@ def frame_masks(
     big = out.at_size(out.raw.float().cpu())
     return (big > conf.mask_threshold) & (out.presence.cpu() > conf.presence_threshold)[:,None,None], big
 
+# %% ../../nbs/34_track.predict.ipynb #10953185
 def palette_png(
     path,              # PNG to write; what is in it stays
     masks, logits,     # (n,H,W) bool and float
@@ -243,6 +249,7 @@ def read_lines(path):
     with open(path, encoding='utf-8') as f:
         for line in f: yield json.loads(line)
 
+# %% ../../nbs/34_track.predict.ipynb #d6dea941
 def write_json(
     path,        # File
     head:dict,   # What comes before the list
@@ -267,16 +274,19 @@ def _looked_for(folder, names):
     parts = {t: [o for o in every if str(o) in objs] for t, objs in visited.items()}
     return {t: None if part==every else part for t, part in parts.items()}
 
+# %% ../../nbs/34_track.predict.ipynb #801b515f
 def _images(source, vid, tracks_of):
     "The images of the JSON; `tracks_of`: as `_looked_for` gives it"
     H, W = source.size
-    items = getattr(source, 'items', [None]*len(source))        # a film has none: its frames are named as we extract them
+    # a film has no items: its frames are named as we extract them
+    items = getattr(source, 'items', [None]*len(source))
     for t, (item, name) in enumerate(zip(items, source.names)):
         file = Path(item).name if isinstance(item, (str, Path)) else f'{name}.jpg'
         image = dict(id=t+1, file_name=file, video_id=vid, order_in_video=t, height=H, width=W,
                      is_annotated=t in tracks_of)
         yield image if tracks_of.get(t) is None else image | dict(annotated_tracks=tracks_of[t])
 
+# %% ../../nbs/34_track.predict.ipynb #63959f35
 def _annotations(folder, category_of):
     "The annotations of the JSON; `category_of`: id of each object's category, by the object as text"
     n = 0
@@ -311,6 +321,7 @@ def _places(path):
         while line := f.readline(): at.setdefault(json.loads(line)['t'], []).append(f.tell()-len(line))
     return at
 
+# %% ../../nbs/34_track.predict.ipynb #42caa931
 def _drawn(path, source, names, at, step):
     "(H,W,3) pictures of every `step`-th frame from the first that was visited, with its masks"
     cols, first, last = colors(len(names)), min(at), max(at)
@@ -327,6 +338,7 @@ def _drawn(path, source, names, at, step):
                 picture = overlay(picture, masks, cols=[cols[order[str(o['id'])]] for o in objs])
             yield picture
 
+# %% ../../nbs/34_track.predict.ipynb #f845b5a8
 def _smaller(picture, most=320):
     "A picture of `most` pixels on its longer side, at most"
     H, W = picture.shape[:2]
@@ -341,6 +353,7 @@ def _overlay_kind(kind):
     except DataError: return 'gif'
     return 'mp4'
 
+# %% ../../nbs/34_track.predict.ipynb #6f0ebe95
 def write_overlay(
     folder:Path,          # With annotations.jsonl
     source:FrameSource,   # The video
@@ -399,6 +412,7 @@ def write_failed(
     return DataError(f"{folder}: {why} at frame {t}: what is written stays valid; "
                      "make room, and go on with predict.resume=true")
 
+# %% ../../nbs/34_track.predict.ipynb #9850fe33
 @patch
 def add(self:PredictionFolder, out:Tracked):
     "Write one frame"
@@ -411,6 +425,7 @@ def add(self:PredictionFolder, out:Tracked):
         self.file.flush()
     except OSError as e: raise write_failed(e, self.folder, out.t) from e
 
+# %% ../../nbs/34_track.predict.ipynb #0b36440f
 @patch
 def save(self:PredictionFolder, way):
     "Save what the tracker of a `Way` remembers, with the place in the file of lines"
@@ -419,6 +434,7 @@ def save(self:PredictionFolder, way):
             torch.save(dict(tracker=way.tracker.state(), way=way.name, place=self.place()), p)
     except (OSError, RuntimeError) as e: raise write_failed(e, self.folder, way.tracker.t) from e
 
+# %% ../../nbs/34_track.predict.ipynb #5a0c67ff
 @patch
 def finish(self:PredictionFolder,
     vid:str   # What the video is called
@@ -443,6 +459,7 @@ def _walk(way, out, device, precision, progress):
             if k % out.conf.save_every==0: out.save(way)
     return done
 
+# %% ../../nbs/34_track.predict.ipynb #cc256ae7
 def track_to(
     out:PredictionFolder,  # Where to; knows the video, and `predict.*`
     model,                 # In eval mode
@@ -480,6 +497,7 @@ def _prompts_hash(task):
         h.update(repr((o, task.names[o], t, points, mask)).encode())
     return h.hexdigest()
 
+# %% ../../nbs/34_track.predict.ipynb #19911ec2
 _same = ('direction', 'memory', 'trust_iou', 'hypotheses', 'mask_threshold', 'presence_threshold', 'masks')
 
 def task_settings(
@@ -493,9 +511,11 @@ def task_settings(
     weights = dict(weights=weights_hash(model.sam2.state_dict()), image_size=model.image_size, precision=str(precision))
     return video | dict(prompts=_prompts_hash(task)) | weights | {k: v for k, v in asdict(conf).items() if k in _same}
 
+# %% ../../nbs/34_track.predict.ipynb #052d6be0
 def _write_task(folder, settings):
     with written_whole(folder/'task.json') as p: p.write_text(json.dumps(settings, indent=1), encoding='utf-8')
 
+# %% ../../nbs/34_track.predict.ipynb #27ae29b7
 def _saved_state(folder, settings, resume):
     "The state to go on from, 'done', or None; raises `ConfigError` where the folder holds something else"
     old = folder/'task.json'
@@ -535,6 +555,7 @@ def _predict(cfg, task, model, out, settings, state):
     (out.folder/'state.pt').unlink(missing_ok=True)
     return Prediction(out.folder, len(task.prompts), done, fps)
 
+# %% ../../nbs/34_track.predict.ipynb #ddf03528
 def _given_task(source, prompts, names):
     "A task whose prompts come from Python"
     source, names = open_frames(source), names or {}

@@ -154,6 +154,7 @@ def _remark_lines(m):
     if m.get('test'): yield f"{outcome(m['test'], 'test')} that chose nothing."
     if unscored: yield f"{len(unscored)} objects have no frame to score after their prompt."
 
+# %% ../../nbs/32_track.tables.ipynb #82fa8bc2
 def _more_lines(m):
     "J&F with worse prompts, with other memories, and with the thresholds that were chosen"
     for key, what in (('noise', 'prompts worse by'), ('memories', 'memory')):
@@ -209,6 +210,7 @@ def write_scores(
             scores = [s[k] for k in ('JF', 'J', 'F', 'dice', 'iou')]
             rows.writerow([s['video'], s['obj'], s['cat'], s['frames'], *scores, old.get(key(s), '')])
 
+# %% ../../nbs/32_track.tables.ipynb #debf6759
 def write_evaluation(
     folder:Path,   # Where
     m:dict         # As in metrics.json

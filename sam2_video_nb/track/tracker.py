@@ -39,6 +39,7 @@ def _check_points(pts, size, where):
         if not (0<=x<=W and 0<=y<=H):
             raise PromptError(f"{where}: point ({x:g},{y:g}) is outside the picture of {W}x{H} (width x height)")
 
+# %% ../../nbs/31_track.tracker.ipynb #f2e39c2b
 def check_prompts(
     prompts:dict,       # Object → (frame, `Prompt` in pixels of the video)
     size,               # (H,W) of the video
@@ -87,6 +88,7 @@ class TrustedBank(MemoryBank):
         if near is not None: stay |= {k for k in self.rest if abs(near-k) <= keep}
         self.rest = {k: v for k, v in self.rest.items() if k in stay}
 
+# %% ../../nbs/31_track.tracker.ipynb #39269a41
 def trusted(fo:FrameOut, conf:PredictConf)->bool:
     "Is this frame of one object worth remembering"
     return fo.presence.item() > 0 and fo.ious[0, fo.best[0]].item() >= conf.trust_iou
@@ -179,6 +181,7 @@ def _nothing_tracked(t, size, S):
     none, no_masks = torch.zeros(0), torch.zeros(0, 1, S//4, S//4)
     return Tracked(t=t, obj_ids=[], logits=no_masks, presence=none, size=size, raw=no_masks, ious=none)
 
+# %% ../../nbs/31_track.tracker.ipynb #f76b1fc8
 def _all_tracked(t, size, groups, outs):
     "What all groups say of one frame, from the `FrameOut` of each"
     rows = [torch.arange(len(o.best), device=o.best.device) for o in outs]
@@ -218,6 +221,7 @@ def _join(self:Tracker, prompts, t):
     else: sets = [list(prompts)] if prompts else []
     return [kind(rows, t, self.num_frames) for rows in sets]
 
+# %% ../../nbs/31_track.tracker.ipynb #c390e109
 @patch
 def _group_out(self:Tracker, group, feats, t, prompts=None):
     "The `FrameOut` of a group; `prompts`: of the objects that join, in pixels of the video"
@@ -279,6 +283,7 @@ def _bank_from(d, kind, device):
     bank.cond, bank.rest = shelf(d['cond']), shelf(d['rest'])
     return bank
 
+# %% ../../nbs/31_track.tracker.ipynb #7b4095ed
 @patch
 def load(self:Tracker, state:dict)->Tracker:
     "Go on from a `state`"
@@ -356,6 +361,7 @@ def _backward(frames, start):
     pictures = frames.range(start, -1, -1) if hasattr(frames, 'range') else (frames[t] for t in range(start, -1, -1))
     yield from zip(range(start, -1, -1), pictures)
 
+# %% ../../nbs/31_track.tracker.ipynb #b577837c
 def _of_one_size(numbered, size):
     "Pictures as the tracker takes them; raises `DataError` where one is not of the video's size"
     for t, frame in numbered:
@@ -365,6 +371,7 @@ def _of_one_size(numbered, size):
                             "(width x height): one video has one size")
         yield im
 
+# %% ../../nbs/31_track.tracker.ipynb #d69c1785
 def _first_of(numbered):
     "((H,W) of the first picture, all of them); raises `DataError` where there is none"
     first = next(numbered, None)
@@ -404,6 +411,7 @@ def track(
             numbered = None
     finally: model.train(mode)
 
+# %% ../../nbs/31_track.tracker.ipynb #1aad3778
 def _walk(way, numbered, size, total, progress):
     "One way through the video"
     desc, n = 'track' if way.name=='forth' else 'back', 0
@@ -489,6 +497,7 @@ class TrackedVideo(NamedTuple):
     masks:Tensor   # (T,N,h,w) bool
     J:list         # (T,) mean over the objects that count; NaN where none does
 
+# %% ../../nbs/31_track.tracker.ipynb #9263546c
 def tracked_masks(
     model:SAM2VideoModel,   # Any mode
     coco:CocoVideo,         # Dataset
@@ -517,6 +526,7 @@ def category(coco, vid, obj):
     "Name of an object's category"
     return next(coco.cats[c] for o, c in coco.objs[vid] if o==obj)
 
+# %% ../../nbs/31_track.tracker.ipynb #88dfacd2
 def score_video(
     model:SAM2VideoModel,   # Any mode
     coco:CocoVideo,         # Dataset
@@ -568,6 +578,7 @@ def worse_prompts(
         return noisy(p, mask, amount, generator(seed, 'noise', amount, vid, o))
     return {o: (t, worse(o, t, p)) for o, (t, p) in prompts.items()}
 
+# %% ../../nbs/31_track.tracker.ipynb #288d8cf2
 def score_videos(
     model:SAM2VideoModel,      # Any mode
     coco:CocoVideo,            # Dataset
