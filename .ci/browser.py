@@ -383,12 +383,13 @@ def test_compare(tab, folder):
 # Annotate
 
 def click(tab, f, x, y, shift=False, button='left'):
-    "Click at a share of the picture; wait for the mask"
+    "Click at a share of the picture, wait for the mask; gives the milliseconds from one to the other"
     box, n = f.locator('canvas.stage').bounding_box(), int(f.get_attribute('data-masks') or 0)
     if shift: tab.page.keyboard.down('Shift')
     tab.page.mouse.click(box['x']+box['width']*x, box['y']+box['height']*y, button=button)
     if shift: tab.page.keyboard.up('Shift')
     tab.until_film('(f, n) => +f.dataset.masks > n', 'the mask comes back', 20, n)
+    return float(f.evaluate("e => e.dataset.answered - e.dataset.clicked"))
 
 def clicks_and_boxes(tab, f):
     "An object by clicks, which are taken back, and another by a box"
