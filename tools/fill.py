@@ -11,9 +11,13 @@ def one_picture(data):
     both = sorted((k for k in ('image/png', 'image/jpeg') if k in data), key=lambda k: len(data[k]))
     for k in both[1:]: del data[k]
 
-def bar(output):
-    "Is it a piece of a progress bar?"
-    return output.get('name')=='stderr' and ('\r' in output['text'] or not output['text'].strip())
+def without_bars(outputs):
+    "Outputs without progress bars; joined streams have them as lines of their own, beside what was said"
+    def is_bar(line): return '\r' in line or re.search(r'\d+%\|.*\| *\d+/\d+ \[', line)
+    for o in outputs:
+        if o.get('name')=='stderr':
+            o['text'] = ''.join(l for l in o['text'].splitlines(True) if l.strip() and not is_bar(l))
+    return [o for o in outputs if o.get('name')!='stderr' or o['text']]
 
 def still(outputs):
     "A widget needs a kernel: a panel's still face is kept, and the widget that follows it not"
@@ -40,8 +44,7 @@ def fill(path):
     for c in nb.cells:
         c.metadata.pop('execution', None)
         if c.cell_type!='code': continue
-        c.outputs = [o for o in c.outputs if not bar(o)]
-        c.outputs = still(c.outputs)
+        c.outputs = still(without_bars(c.outputs))
         for o in c.outputs: one_picture(o.get('data', {}))
     nbformat.write(nb, path)
 
