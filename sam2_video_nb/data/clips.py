@@ -208,6 +208,7 @@ def image(self:FrameCache, vid, i:int)->tuple:
         e['image'] = im.resize((self.size, self.size)), (im.height, im.width)
     return e['image']
 
+# %% ../../nbs/14_data.clips.ipynb #dfb00b2a
 @patch
 def masks(self:FrameCache, vid, i:int, objs)->Tensor:
     "(len(objs),S,S) bool"
@@ -217,6 +218,7 @@ def masks(self:FrameCache, vid, i:int, objs)->Tensor:
     out = [_unpacked(e[o], S) for o in objs]
     return torch.stack(out) if out else torch.zeros(0, S, S, dtype=torch.bool)
 
+# %% ../../nbs/14_data.clips.ipynb #383e484a
 @patch
 def ignore(self:FrameCache, vid, i:int):
     "(S,S) bool, or None where nothing is ignored"
@@ -321,6 +323,7 @@ def some_of(
     k = torch.randperm(len(cast.objs), generator=gen)[:most].sort().values.numpy()
     return Cast(cast.objs[k], cast.joins[k], cast.state[:,k])
 
+# %% ../../nbs/14_data.clips.ipynb #4bbf3d7b
 @patch
 def draw(self:VideoClips,
     i:int,       # Number of the clip
@@ -398,6 +401,7 @@ def _places(clips):
     "Each object's place among those of its video"
     return torch.cat([torch.arange(c.n_objects) if c.places is None else c.places for c in clips])
 
+# %% ../../nbs/14_data.clips.ipynb #70b7ba8c
 def collate(
     clips:list   # Of `Clip`, all of one length and size
 )->ClipBatch:    # Objects of clip 0 first

@@ -240,6 +240,7 @@ def first_appearances(
     new_ones, lone_ones = len(objs)==len(set(objs)), len(set(objs)) > 1 and max(map(len, masks))==1
     return new_ones or lone_ones
 
+# %% ../../nbs/17_data.convert.ipynb #4f0c3575
 def doubtful_absence(
     frames:list  # Of `FrameIn`, of one video
 )->bool:
@@ -250,6 +251,7 @@ def doubtful_absence(
 def _check_missing(missing, *known):
     if missing not in known: raise DataError(f"--missing {missing}: choose from {', '.join(known)}")
 
+# %% ../../nbs/17_data.convert.ipynb #76973493
 def _unlabelled(
     shown:list,    # A set of objects a frame; None: no mask
     missing:str    # absent, unlabelled, or auto: by `first_appearances`
@@ -276,6 +278,7 @@ def _objects_in(
         return Obj(rle, n, cats[n] if cats else 'object')
     return [obj(value, rle) for value, rle in m.rles.items()]
 
+# %% ../../nbs/17_data.convert.ipynb #283ec1c0
 def palette_video(
     video:str,
     frames:list,          # [(frame, mask or None)]
@@ -433,6 +436,7 @@ def _categories(src):
         raise DataError(f"{path}: videos → objects → category is expected, as YouTube-VOS has it "
             f"({type(e).__name__}: {e})") from None
 
+# %% ../../nbs/17_data.convert.ipynb #6df6d39b
 def _some(names):
     "The first names of a list"
     names = list(map(str, names))
@@ -663,6 +667,7 @@ def _readings(
             f"{_ask_for_pattern(names)}")
     return [(pattern, found)]
 
+# %% ../../nbs/17_data.convert.ipynb #3a446fe3
 def videos_of(
     names,               # Paths with slashes
     pattern:str=None,    # With {frame}, and {video} or not; empty: as the known tools call their files
@@ -829,6 +834,7 @@ def _lost_unannotated(coco):
     n = sum(not coco.frames[v][t].annotated for v, t in _all_frames(coco))
     if n: return f"{counted(n, 'frame')} without annotation (is_annotated): left out"
 
+# %% ../../nbs/17_data.convert.ipynb #d86d3e8d
 def _lost_looked(coco):
     if n := not_looked_at(coco):
         return (f"annotated_tracks: {counted(n, 'time')} an object was not looked at on a frame that was annotated "
@@ -838,6 +844,7 @@ def _lost_instances(coco):
     merged = [v for v in coco.videos if len({c for _, c in coco.objs[v]}) < len(coco.objs[v])]
     if merged: return f"track ids: objects of one category become one, in {_some(merged)}"
 
+# %% ../../nbs/17_data.convert.ipynb #896e66c0
 def _lost_overlap(coco):
     if n := _overlap(coco):
         return f"overlap: {n} pixels belong to several objects, the smallest has them; to-png keeps them all"
@@ -885,6 +892,7 @@ def open_back(
     _check_names(names.values())
     return coco, out, names
 
+# %% ../../nbs/17_data.convert.ipynb #a0ba8efe
 def each_frame(
     coco:CocoVideo, vid,   # Dataset, its video
 )->list:                   # [(name of the file, frame number, annotated)]
@@ -941,6 +949,7 @@ def _davis_back(coco, vid, out, folder, link):
             if m.any(): objects[str(i)]['frames'].append(name)
     return dict(objects=objects)
 
+# %% ../../nbs/17_data.convert.ipynb #432b1bf6
 def back_davis(
     json,                   # COCO-video JSON
     out,                    # Folder for JPEGImages, Annotations and meta.json
@@ -974,6 +983,7 @@ def _png_back(coco, vid, out, folder, link):
             with written_whole(out/'Annotations'/folder/o/f'{name}.png') as p:
                 Image.fromarray(m.numpy().astype(np.uint8)*255).save(p)
 
+# %% ../../nbs/17_data.convert.ipynb #558cd38e
 def back_png(
     json,                   # COCO-video JSON
     out,                    # Folder for JPEGImages and Annotations

@@ -29,6 +29,7 @@ def open_coco(
     for p in coco.doubts: log.warning(str(p))
     return coco
 
+# %% ../../nbs/15_data.datasets.ipynb #7263daf9
 def _built_in(data:DataConf, output_dir, seed):
     "The built-in videos, made where they are not there yet"
     if data.val_path not in (None, 'none'):
@@ -39,6 +40,7 @@ def _built_in(data:DataConf, output_dir, seed):
         seed=seed)
     return open_coco(train, data), None if data.val_path=='none' else open_coco(val, data)
 
+# %% ../../nbs/15_data.datasets.ipynb #32669698
 def _named_datasets(
     data:DataConf,
     output_dir, seed
@@ -70,6 +72,7 @@ def _pictures_there(d):
     raise DataError(f"{d.path}: image {lost[0].id!r}: {lost[0].path} does not exist{more}: "
         "check file_name and data.image_root; sam2_video_check --check-files lists them all")
 
+# %% ../../nbs/15_data.datasets.ipynb #178d7274
 def _one_size(d):
     "Raise `DataError` where the frames of a video differ in size"
     for v in d.videos:
@@ -108,6 +111,7 @@ def _measurable(
         raise DataError(f"{coco.path}: no object is labelled on a frame after the one that it is prompted on, "
             f"so {unlabelled}")
 
+# %% ../../nbs/15_data.datasets.ipynb #0ca040be
 def datasets(
     cfg:TrainConf    # Resolved
 ):                   # (train, val), val None where there is no validation

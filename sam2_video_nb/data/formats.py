@@ -82,6 +82,7 @@ def _check_vis(vis, a, n_frames, vid):
     if len(a['segmentations'])!=n_frames:
         raise DataError(f"{where}: {len(a['segmentations'])} segmentations for the {n_frames} frames of video {vid!r}")
 
+# %% ../../nbs/18_data.formats.ipynb #805efef7
 def _vis_frames(vis, v, paths, crowd):
     "Frames of a video: all annotated, or none"
     sizes, anns = [size_of_picture(p) for p in paths], vis.anns[str(v['id'])]
@@ -142,6 +143,7 @@ def _vis_back(coco, n, vid, folder, out, link):
     video = dict(id=n+1, width=w, height=h, length=len(frames), file_names=[f for f, _ in frames])
     return [video], [_vis_annotation(coco, n, o, c, masks, (h, w)) for o, (_, c) in enumerate(coco.objs[vid])]
 
+# %% ../../nbs/18_data.formats.ipynb #6b463367
 def back_ytvis(
     json,                   # COCO-video JSON
     out,                    # Folder for instances.json and JPEGImages
@@ -225,6 +227,7 @@ def _check_sav(coco, vid, every):
     if any(s%2 for s in coco.size(vid)):
         raise DataError(f"{coco.path}: video {vid!r} is {coco.size(vid)}: a video file needs even sides")
 
+# %% ../../nbs/18_data.formats.ipynb #1f32e17e
 def _sav_entry(coco, vid, name, every):
     "The JSON of a video"
     (h, w), n = coco.size(vid), len(coco.frames[vid])
@@ -327,6 +330,7 @@ def _found(src, *suffixes):
     if not files: raise DataError(f"{src}: no {' or '.join(suffixes)} in it")
     return sorted(files, key=by_number)
 
+# %% ../../nbs/18_data.formats.ipynb #ebd9cc58
 def _npz_stream(path, contrast):
     "A function that gives the pictures of a volume, which is read again then"
     return lambda: _stream(_named(path, to_8bit, _read_npz(path).imgs, contrast))()
@@ -417,6 +421,7 @@ def _volume(coco, vid):
     if any(f.annotated for f in frames): arrays['gts'] = _label_volume(coco, vid, _label_type(coco, vid))
     return arrays
 
+# %% ../../nbs/18_data.formats.ipynb #cba5a063
 def back_npz(
     json,                   # COCO-video JSON
     out,                    # Folder for an NPZ a video
@@ -465,6 +470,7 @@ def _numbered_outlines(
         out.setdefault(int(ids[n.argmax()]), np.zeros(outlines.shape, bool))[outlines==v] = True
     return out
 
+# %% ../../nbs/18_data.formats.ipynb #c76e7e3b
 def _cells(path, tra, kind, img):
     "Objects of a label image, or None where there is none; and the tracks without an outline"
     if path is None: return None, ()
@@ -490,6 +496,7 @@ def _ctc_video(src, film, masks):
     def cells(t): return _cells(labels.get(t), tra.get(t), masks, imgs[t])
     return imgs, [FrameIn(f'{t:05}.png', None, _pages(p)[0].shape[:2], *cells(t)) for t, p in imgs.items()]
 
+# %% ../../nbs/18_data.formats.ipynb #660bd554
 def _tiff_stream(paths, contrast):
     "A function that gives the pictures of a film, a file a frame, which are read then"
     return lambda: _stream(to_8bit(np.stack([_pages(p)[0] for p in paths]), contrast))()
@@ -564,6 +571,7 @@ def _ctc_back(coco, vid, number, out):
     with written_whole(at/'man_track.txt') as p:
         p.write_text(''.join(f'{i} {ts[0]} {ts[-1]} 0\n' for i, ts in seen.items()))
 
+# %% ../../nbs/18_data.formats.ipynb #3db24e43
 def back_ctc(
     json,                   # COCO-video JSON
     out,                    # Folder for 01, 01_GT/TRA and so on
@@ -659,6 +667,7 @@ def _options(**kw):
             words += [f"--{name.replace('_', '-')}", ','.join(v) if isinstance(v, (list, tuple)) else str(v)]
     return words
 
+# %% ../../nbs/18_data.formats.ipynb #e3be8cec
 def _export_file(
     src,       # JSON, or folder of an export
     out,       # Where the conversion is to go
@@ -694,6 +703,7 @@ def _images_by_name(d, src):
         images[name] = o
     return images
 
+# %% ../../nbs/18_data.formats.ipynb #51b37c8f
 def _read_export(src):
     "An export whose entries fit together; raises `DataError`"
     d = _need(read_json(src), ('images', 'annotations', 'categories'), src)
@@ -718,6 +728,7 @@ def _picture_path(
     ends = (root.joinpath(*parts[k:]) for k in range(len(parts)))
     return next((p for p in ends if p.is_file()), None)
 
+# %% ../../nbs/18_data.formats.ipynb #9336ab5a
 def _picture_within(root, name):
     "The same; raises `DataError` where it leads out of the folder"
     if not name.startswith('../'): return inside(root, name)
@@ -747,6 +758,7 @@ def _track_of(a):
 def _choice(name, value, *known):
     if value not in ('', None, *known): raise DataError(f"--{name} {value}: choose from {', '.join(known)}")
 
+# %% ../../nbs/18_data.formats.ipynb #1f3aea10
 def _ignored(
     anns:list,      # (index, annotation)
     crowd:str,      # object, ignore, tracked, or empty
@@ -792,6 +804,7 @@ class _Picture(NamedTuple):
     ignored:list     # Of `_Mask`: regions where nothing is learnt
     looked:bool      # Was anything looked at?
 
+# %% ../../nbs/18_data.formats.ipynb #ea8b32ad
 def _mask(export, i, a, size):
     "The mask of an annotation"
     where = f'{export.file}: annotations[{i}]'
@@ -801,6 +814,7 @@ def _mask(export, i, a, size):
     except DataError as e: raise DataError(f"{where}: segmentation: {e}") from None
     return _Mask(i, _track_of(a), export.cats[str(a['category_id'])], rle)
 
+# %% ../../nbs/18_data.formats.ipynb #fc23a3c4
 def _read_picture(
     export:_Export,
     name:str, path:Path,   # Of the picture: as the export spells it, and where it is
@@ -860,6 +874,7 @@ def _video_of_export(v, pictures, tracks, bare, min_iou, max_gap):
         frames[k] = frames[k]._replace(objs=_whole(masks)+regions, unlabelled=elsewhere)
     return frames, [_Linked(v, frames[looked[l.t]].name, m, l) for m, l in links]
 
+# %% ../../nbs/18_data.formats.ipynb #076914cf
 def _say_tracks(read, links, bare, tracks):
     "Say what became of annotations without a track id"
     if not bare: return

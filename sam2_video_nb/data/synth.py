@@ -270,6 +270,7 @@ def _check_made(
     diff = [f'{k}={found.get(k)} there, {params.get(k)} asked for' for k in keys if found.get(k)!=params.get(k)]
     if diff: raise DataError(f"{path} was made with other settings ({', '.join(diff)}): {_remedy}")
 
+# %% ../../nbs/13_data.synth.ipynb #5676234e
 def _finished(
     folder:Path,  # Where the set may be
     params:dict   # What it should have been made with

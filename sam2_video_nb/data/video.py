@@ -119,6 +119,7 @@ class VideoWriter:
         for p in self.stream.encode(): self.out.mux(p)
         self.out.close()
 
+# %% ../../nbs/12_data.video.ipynb #bc6a03dd
 @patch
 def _open(self:VideoWriter, height, width):
     "Open the file, for frames of this size"
@@ -130,6 +131,7 @@ def _open(self:VideoWriter, height, width):
     self.stream.width, self.stream.height, self.stream.pix_fmt, self.stream.gop_size = width, height, 'yuv420p', 12
     if codec=='libx264': self.stream.options = dict(crf=str(self.crf), tune='zerolatency')
 
+# %% ../../nbs/12_data.video.ipynb #3fec54f9
 @patch
 def add(self:VideoWriter,
     frame   # (H,W,3) uint8, or PIL
@@ -235,6 +237,7 @@ def _decoded(self:VideoFile, start):
             yield self._upright(frame)
             i += 1
 
+# %% ../../nbs/12_data.video.ipynb #63c8c09d
 @patch
 def _from(self:VideoFile, start):
     "Frames from `start` to the end; raises `DataError` at the first one that cannot be decoded"
