@@ -476,7 +476,8 @@ def run_folder(
     if named and output and named!=Path(output):
         raise ConfigError(f"predict.output={output} and hydra.run.dir={named} name two folders: give one")
     if output: return made_folder(Path(output), 'predict.output')
-    if (named/'config.yaml').is_file(): raise ConfigError(f"hydra.run.dir={named} holds a run already: name a new folder")
+    if (named/'config.yaml').is_file():
+        raise ConfigError(f"hydra.run.dir={named} holds a run already: name a new folder")
     return made_folder(named, 'hydra.run.dir')
 
 # %% ../nbs/60_cli.ipynb #27bcbd16
