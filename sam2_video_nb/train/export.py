@@ -28,6 +28,7 @@ def official_yaml(
     settings = OmegaConf.to_container(model_config(name, image_size))
     return '# @package _global_\n' + OmegaConf.to_yaml(OmegaConf.create(dict(model=settings)))
 
+# %% ../../nbs/45_train.export.ipynb #610866fc
 def write_official(
     folder,           # Gets model.pt and model.yaml
     weights:dict,     # Names to tensors
@@ -93,6 +94,7 @@ def _perceptron_names(names):
         return f'{m[1]}.{place}.{m[3]}'
     return {k: layer.sub(renamed, k) for k in names}
 
+# %% ../../nbs/45_train.export.ipynb #f13495f9
 def transformers_weights(
     weights:dict  # SAM 2's names to tensors
 )->dict:          # Those of transformers' Sam2VideoModel
@@ -153,6 +155,7 @@ def _memory_settings(sam2):
         memory_fuser_embed_dim=d,
         memory_fuser_intermediate_dim=encoder.fuser.layers[0].pwconv1.out_features)
 
+# %% ../../nbs/45_train.export.ipynb #2af6b08e
 def transformers_config(
     sam2   # As `build_sam2` gives it
 ):         # Sam2VideoConfig
@@ -174,6 +177,7 @@ def _write_processor(folder, image_size):
     images = Sam2ImageProcessor(mask_size=square(image_size//4), **how)
     Sam2VideoProcessor(image_processor=images, video_processor=Sam2VideoVideoProcessor(**how)).save_pretrained(folder)
 
+# %% ../../nbs/45_train.export.ipynb #8e218643
 def write_transformers(
     folder,   # Gets model.safetensors, config.json and processor_config.json
     sam2      # With its weights
@@ -201,6 +205,7 @@ tags: [sam2, video-segmentation, sam2_video_nb]
 ---
 """
 
+# %% ../../nbs/45_train.export.ipynb #be6f3191
 def _origin(about):
     "What it was trained from: says what, not where on somebody's disk"
     if 'start' not in about: return []
@@ -208,6 +213,7 @@ def _origin(about):
     if not start: return ["Trained from random weights."]
     return [f"Trained from {start if start.startswith('hub') else f'`{Path(start).name}`'}."]
 
+# %% ../../nbs/45_train.export.ipynb #57db6644
 def _data(metrics):
     "What it was trained and measured on"
     data = {k: d for k, d in (metrics.get('data') or {}).items() if d}
@@ -230,6 +236,7 @@ def _results(metrics, cfg):
             "*Before* is the model that training started from.")
     return ["## Results", text, markdown_table(metrics)]
 
+# %% ../../nbs/45_train.export.ipynb #d9ecb743
 def _training(metrics, cfg):
     "The settings that matter most"
     if not cfg: return []
@@ -259,6 +266,7 @@ _use = {
     'transformers': "With transformers: `Sam2VideoModel.from_pretrained('transformers')` and "
         "`Sam2VideoProcessor.from_pretrained('transformers')`."}
 
+# %% ../../nbs/45_train.export.ipynb #1026d81a
 def model_card(
     about:dict,       # What the checkpoint says of itself: model, image_size, start
     cfg=None,         # config.yaml of the run, as a dict
@@ -302,6 +310,7 @@ class Base(NamedTuple):
     path:str       # Where they are
     began:bool     # Are they what training began with?
 
+# %% ../../nbs/45_train.export.ipynb #d054a3b0
 def _base_of(checkpoint, about, base, name):
     "The weights that a delta is to be relative to; raises `ModelError`"
     start, instead = base or about.get('start'), 'give --base, or export it whole'
@@ -314,6 +323,7 @@ def _base_of(checkpoint, about, base, name):
         raise ModelError(f"{checkpoint} started from {start}, which holds other weights by now: {instead}")
     return Base(weights, str(start), same)
 
+# %% ../../nbs/45_train.export.ipynb #c46729fc
 def _write_delta(file, checkpoint, weights, about, base, name):
     "What training changed, with what is to be known of it"
     below = _base_of(checkpoint, about, base, name)

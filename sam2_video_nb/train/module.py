@@ -70,6 +70,7 @@ def resolve_with_start(
         raise ConfigError("data.video_clip_length=1: a clip of one frame has no memory to train: give 2 or more")
     return cfg, start
 
+# %% ../../nbs/43_train.module.ipynb #2e7b6e95
 def resolve(
     cfg:TrainConf   # Left as it is
 )->TrainConf:       # A copy without empty values that matter
@@ -113,6 +114,7 @@ def start_of_run(
     "What a run goes on from, or starts from"
     return read_start(cfg.resume or cfg.model.checkpoint_path, cfg.model.config_path, cfg.data.image_size)
 
+# %% ../../nbs/43_train.module.ipynb #019fc6a3
 def remembered(
     cfg:TrainConf,  # Resolved
     start:Start,    # As `start_of_run` gives it
@@ -169,6 +171,7 @@ def _not_finite(losses, batch, precision='32-true'):
     advice = 'lower optimizer.lr' + ('' if full else ', or train with trainer.precision=32-true')
     return ModelError(f"the loss is not finite ({bad}) on {where}: {advice}")
 
+# %% ../../nbs/43_train.module.ipynb #7d2f2317
 @patch
 def training_step(self:VideoModule, batch, i):
     gen = generator(self.cfg.seed, 'prompts', self.current_epoch, i, self.global_rank)
@@ -221,6 +224,7 @@ def _of_all_gpus(scores):
 @patch
 def on_validation_epoch_start(self:VideoModule): self.scores = []
 
+# %% ../../nbs/43_train.module.ipynb #120b68ee
 @patch
 def validation_step(self:VideoModule, vid, i):
     cfg, coco = self.cfg, self.trainer.datamodule.coco
@@ -260,6 +264,7 @@ def on_save_checkpoint(self:VideoModule, ckpt):
         before=self.before, before_test=self.before_test, result=plain(self.result),
         epoch=self.epoch, step=self.trainer.global_step)
 
+# %% ../../nbs/43_train.module.ipynb #79c0d99e
 @patch
 def on_load_checkpoint(self:VideoModule, ckpt):
     about = ckpt.get('sam2_video_nb', {})

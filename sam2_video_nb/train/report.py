@@ -97,6 +97,7 @@ def before_and_after(
         out += ['<h2>Test</h2>', html_table(head, measure_rows(m['test'])), about(on)]
     return out
 
+# %% ../../nbs/42_train.report.ipynb #5f3f2614
 def _parts(m):
     "Each category and each video, folded away where they are many"
     out = []
@@ -128,6 +129,7 @@ def _get(d, key):
         d = d[k]
     return d
 
+# %% ../../nbs/42_train.report.ipynb #d8e8510c
 def config_rows(
     cfg:dict   # config.yaml
 )->tuple:      # Rows of settings that are not as they come, rows of the others
@@ -168,6 +170,7 @@ summary{cursor:pointer}
 pre{overflow-x:auto;font-size:.8rem}
 """
 
+# %% ../../nbs/42_train.report.ipynb #a02cc19f
 def _page(title, body):
     "A whole page of HTML; its icon is empty, or a browser would ask for one"
     head = ('<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -188,6 +191,7 @@ def picture(
     image = f'<img alt="{_escaped(caption or path.stem)}" src="{src}">'
     return f'<figure>{image}<figcaption>{_escaped(caption)}</figcaption></figure>'
 
+# %% ../../nbs/42_train.report.ipynb #e960ef42
 def _gif_figures(run):
     "The best and the worst video; where a run has none of these, its newest GIFs"
     gifs = sorted((run/'gifs').glob('*.gif'), key=lambda p: p.stat().st_mtime)
@@ -203,6 +207,7 @@ def _json(path, empty):
         advice = 'was the run cut off while writing it? Take the file away'
         raise DataError(f"{path}: not valid JSON ({e}): {advice}") from None
 
+# %% ../../nbs/42_train.report.ipynb #b935c717
 def _head(run, m, status, cfg):
     "Name, result, remarks, and how far it came"
     name = _escaped(f'{run.parent.name} {run.name}')
@@ -227,6 +232,7 @@ def _pictures(run):
     if gifs: out += ['<h2>Videos</h2>', f'<p class="quiet">{legend}</p>', gifs]
     return out
 
+# %% ../../nbs/42_train.report.ipynb #ba2c43b9
 def _data(m):
     "The datasets of a run"
     used = {k: d for k, d in m['data'].items() if d} if isinstance(m.get('data'), dict) else {}
@@ -237,6 +243,7 @@ def _data(m):
     head = ['', 'file', 'videos', 'frames', 'objects', 'categories']
     return ['<h2>Data</h2>', html_table(head, [row(k, d) for k, d in used.items()])]
 
+# %% ../../nbs/42_train.report.ipynb #d8872c94
 def _settings(cfg):
     "All settings, and first those that are not as they come"
     changed, usual = config_rows(cfg)
@@ -258,6 +265,7 @@ def report_html(
     out += _settings(cfg) + ['<h2>Environment</h2>', html_table(['', ''], list(machine.items()))]
     return _page(run.name, '\n'.join(out))
 
+# %% ../../nbs/42_train.report.ipynb #46054cc3
 def write_report(
     run   # Run folder
 )->Path:  # report.html

@@ -87,6 +87,7 @@ def _lightning(args, **ours):
         where = ', '.join(f'{k}={args[k]}' for k in ('accelerator', 'devices', 'strategy'))
         raise ConfigError(f"trainer: {str(e).splitlines()[0]} ({where})") from None
 
+# %% ../../nbs/44_train.trainer.ipynb #c5a37910
 def check_trainer(conf:TrainerConf):
     "Raise a `ConfigError` for what cannot be had on this machine"
     if conf.accelerator!='auto': device_of(conf.accelerator)
@@ -108,6 +109,7 @@ def _callbacks(cfg, run, has_val, status):
     if has_val and patience is not None: out.append(EarlyStopping('val/JF', mode='max', patience=patience))
     return out
 
+# %% ../../nbs/44_train.trainer.ipynb #818b341e
 def make_trainer(
     cfg:TrainConf,   # Resolved
     run:Path,        # Run folder
@@ -233,6 +235,7 @@ def why_ended(
         return f"early stopping: no better J&F for {counted(max(early.patience, 1), 'validation')}"
     return 'early stopping: J&F is not a number' if early and trainer.should_stop else 'nothing left to train'
 
+# %% ../../nbs/44_train.trainer.ipynb #ede20df0
 def _planned(trainer):
     "Steps and epochs that a run would have had; None: no limit"
     steps, epochs = trainer.estimated_stepping_batches, trainer.max_epochs
@@ -286,6 +289,7 @@ def best_weights(
         yield
     finally: sam2.load_state_dict(last)
 
+# %% ../../nbs/44_train.trainer.ipynb #df6ba680
 def _write_extremes(run, module, coco, after):
     "GIFs of the worst and of the best video, with the weights of best.ckpt"
     order = [v for v, jf in worst(after, len(coco.videos)) if jf is not None]
@@ -315,6 +319,7 @@ def _figures(trainer, module, best, last):   # `best`: what best.ckpt says of it
     if trend := loss_trend(module.losses): m['loss'] = trend._asdict()
     return m
 
+# %% ../../nbs/44_train.trainer.ipynb #8201640e
 def _test_figures(trainer, module, run):
     "The figures of the videos that chose nothing, with best.ckpt"
     cfg = module.cfg
@@ -341,6 +346,7 @@ def _remarks(metrics, losses, lr):
     elif gain(test) <= -.0005: out.append(f"it tracks the test videos WORSE than before training: {advice}")
     return [r for r in out if r]
 
+# %% ../../nbs/44_train.trainer.ipynb #fe1f3a33
 def _log_end(metrics):
     "Say how the run ended"
     log.info(ending(metrics))
@@ -405,6 +411,7 @@ def _quiet(log_level):
         try: yield
         finally: pll.setLevel(old)
 
+# %% ../../nbs/44_train.trainer.ipynb #4a1a1081
 @contextmanager
 def _out_of_memory():
     "Say what to lower when a GPU is full"
@@ -446,6 +453,7 @@ def last_word(
     return dict(step=m['steps'], steps=end['steps'], epoch=m['epochs'], epochs=end['epochs'], left=0., why=end['why'],
                 best_epoch=best.get('epoch'), JF=(m.get('after') or {}).get('JF'), remarks=m['remarks'])
 
+# %% ../../nbs/44_train.trainer.ipynb #59a58abe
 def train(
     cfg:TrainConf,  # As `load_cfg` gives it, or built by hand
     run=None        # Run folder; None: a new one below cfg.output_dir
