@@ -9,9 +9,9 @@ __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train',
            'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of', 'explain', 'known_format',
            'convert_options', 'format_options', 'sam2_video_convert', 'export_options', 'sam2_video_export',
            'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application', 'own_dir', 'made_folder',
-           'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job', 'run_sweep',
-           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'training_job', 'again_from', 'sam2_video_train',
-           'evaluation_job', 'sam2_video_eval', 'prediction_job', 'sam2_video_predict']
+           'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job', 'sweep_folder',
+           'run_sweep', 'report_sweep', 'hydra_command', 'no_sweep', 'trial', 'trial_of', 'training_job', 'again_from',
+           'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job', 'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
 import argparse, json, math, os, shlex, sys
@@ -46,7 +46,7 @@ def run_command(
     except KeyboardInterrupt:
         tell('stopped')
         return 130
-    except SystemExit as e: return int(e.code or 0)       # help was printed
+    except SystemExit as e: return int(bool(e.code))       # 0: help was printed
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e: tell(error_line(e))
     return 1
@@ -550,7 +550,7 @@ def sweep_job(
         settings = as_settings(cfg, given)
         settings.trainer = one_device(settings.trainer, h.runtime.choices['hydra/launcher'])
         code, JF = app.job(settings, run, None)
-    except KeyboardInterrupt: code = 130
+    except (KeyboardInterrupt, SystemExit): code = 130       # Lightning makes one of the other
     except Exception as e:
         error = error_line(e).removeprefix('error: ')
         tell(f'job {h.job.num}: {error_line(e)}')
@@ -559,6 +559,21 @@ def sweep_job(
     return math.nan if JF is None else JF
 
 # %% ../nbs/60_cli.ipynb #0b491a30
+def sweep_folder(
+    c:Composed   # A sweep
+)->Path:
+    "The folder of a sweep: a new one, or the one that was named; raises `ConfigError` if that holds a sweep"
+    from sam2_video_nb.run import new_run
+    from sam2_video_nb.train.sweep import read_jobs
+    if own_dir(c.hydra.sweep):
+        folder = new_run('multirun')
+        os.environ.pop('SAM2_VIDEO_NB_RUN', None)       # its jobs have folders of their own
+        return folder
+    named = made_folder(Path(c.hydra.sweep.dir), 'hydra.sweep.dir')
+    if read_jobs(named): raise ConfigError(f"hydra.sweep.dir={named} holds a sweep already: name a new folder")
+    return named
+
+# %% ../nbs/60_cli.ipynb #0793ab17
 def run_sweep(
     app:Application,
     words:HydraWords,
@@ -566,17 +581,21 @@ def run_sweep(
     args             # As typed
 )->int:              # Exit code: 1 where a job failed
     "Several jobs, and the table of what came of them"
-    from sam2_video_nb.run import new_run
-    from sam2_video_nb.train.sweep import best_job, read_jobs, sweep_table, write_sweep
     one_device(c.settings.trainer, c.hydra.runtime.choices['hydra/launcher'])
-    named = None if own_dir(c.hydra.sweep) else Path(c.hydra.sweep.dir)
-    folder = made_folder(named, 'hydra.sweep.dir') if named else new_run('multirun')
-    os.environ.pop('SAM2_VIDEO_NB_RUN', None)       # its jobs have folders of their own
-    more, keys, stopped = words.options.config_dir, {o.key for o in c.given if o.varies}, False
+    folder, code = sweep_folder(c), 0
+    more, keys = words.options.config_dir, {o.key for o in c.given if o.varies}
     def job(cfg): return sweep_job(app, cfg, more, keys)
     place = f'hydra.sweep.dir={quoted(str(folder))}'
     try: start_hydra(job, app.name, [*words.flags, *(o.text for o in c.given), place])
-    except KeyboardInterrupt: stopped = True
+    except KeyboardInterrupt: code = 130
+    except SystemExit: code = 1           # a launcher gave up, and said why
+    return max(code, report_sweep(folder))
+
+def report_sweep(
+    folder:Path   # Of a sweep
+)->int:           # Exit code: 1 where a job failed
+    "Write and print what came of a sweep's jobs"
+    from sam2_video_nb.train.sweep import best_job, read_jobs, sweep_table, write_sweep
     jobs = read_jobs(folder)
     write_sweep(folder, jobs)
     print(fitted(sweep_table(jobs), sys.stdout))
@@ -584,7 +603,7 @@ def run_sweep(
     line = f"best of {len(jobs)}: job {best.name} with J&F {best.JF:.3f}" if best else 'no job was measured'
     found = [('table', folder/'sweep.csv'), ('chart', folder/'sweep.png')]
     closing(line, found + ([('report', best.folder/'report.html')] if best else []))
-    return 130 if stopped else int(not jobs or any(j.error for j in jobs))
+    return int(not jobs or any(j.error for j in jobs))
 
 # %% ../nbs/60_cli.ipynb #632dff04
 def hydra_command(
