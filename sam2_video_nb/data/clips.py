@@ -240,6 +240,7 @@ class VideoClips(Dataset):
     ):
         conf = checked(conf or DataConf(image_size=128), DataConf)
         self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
+        self.taken = {}       # epoch → clips of it that an earlier run has trained on
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
         self.cache, self.augment = FrameCache(coco, self.size, conf.cache_frames), Augment(conf)
         self.index, self.skipped = [], {}
@@ -427,14 +428,14 @@ def collate(
 class ClipOrder(Sampler):
     "The clips of an epoch, shuffled by seed and epoch"
     def __init__(self,
-        ds:VideoClips  # Its `epoch` is read when an epoch begins
+        ds:VideoClips  # Its `epoch` is read when an epoch begins, and its `taken`: clips of it that are behind us
     ): self.ds = ds
     def __len__(self): return len(self.ds)
     def set_epoch(self, n:int): self.ds.set_epoch(n)
     def __iter__(self):
         epoch = self.ds.epoch
         order = torch.randperm(len(self.ds), generator=generator(self.ds.seed, 'order', epoch))
-        yield from ((epoch, i) for i in order.tolist())
+        yield from ((epoch, i) for i in order[self.ds.taken.get(epoch, 0):].tolist())
 
 # %% ../../nbs/14_data.clips.ipynb #b3ca6893
 def clip_loader(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['log', 'fine_tuning_lr', 'first_mix', 'fill_in', 'resolve_with_start', 'resolve', 'VideoData', 'start_of_run',
-           'remembered', 'VideoModule', 'optimizer_of']
+           'remembered', 'VideoModule', 'optimizer_of', 'random_states', 'set_random_states']
 
 # %% ../../nbs/43_train.module.ipynb #9b5ad2a3
 import logging
@@ -93,9 +93,11 @@ class VideoData(pl.LightningDataModule):
         self.train_coco, self.val_coco, self.test_coco = train, val, test
         self.on = 'val'       # what is measured: val, which chooses the best epoch, or test, which chooses nothing
         self.clips = VideoClips(train, conf, train=True, seed=seed)
+        self.begin = None     # the epoch that a resumed run begins with: Lightning asks for clips before it knows
 
     def train_dataloader(self):
-        self.clips.set_epoch(self.trainer.current_epoch)
+        now = self.trainer.current_epoch if self.begin is None else self.begin
+        self.clips.set_epoch(now)
         return clip_loader(self.clips, self.conf, train=True)
 
     def val_dataloader(self):
@@ -106,6 +108,17 @@ class VideoData(pl.LightningDataModule):
     def coco(self): return self.test_coco if self.on=='test' else self.val_coco
     @property
     def videos(self): return self.coco.videos[:self.max_videos]
+
+# %% ../../nbs/43_train.module.ipynb #c3536a63
+@patch
+def go_on_from(self:VideoData,
+    place:dict,     # As a checkpoint has it: epoch, clips of it that were trained on, was that all of it
+    processes:int   # Of this run. Several share an epoch out before its place is known: they begin it again
+):
+    "Begin with what a resumed run has not seen yet"
+    self.begin = place['epoch'] + bool(place['whole'])
+    unfinished = not place['whole'] and processes==1
+    self.clips.taken = {place['epoch']: place['clips']} if unfinished else {}
 
 # %% ../../nbs/43_train.module.ipynb #89287706
 def start_of_run(
@@ -161,6 +174,7 @@ class VideoModule(pl.LightningModule):
         self.before_test = None    # figures of the test before training
         self.tried = 0             # validations so far, of which the best is kept
         self.chosen_on = []        # prints of the videos that choose among them
+        self.random_states = None  # of the generators, as a run that is resumed had them
 
 # %% ../../nbs/43_train.module.ipynb #3bc861c1
 def _not_finite(losses, batch, precision='32-true'):
@@ -206,6 +220,11 @@ def on_after_backward(self:VideoModule):
 def on_train_epoch_start(self:VideoModule):
     self.epoch, self.empty_draws = self.current_epoch + 1, 0
     self.trainer.datamodule.clips.set_epoch(self.current_epoch)
+
+@patch
+def on_train_batch_start(self:VideoModule, batch, i):
+    if self.random_states: set_random_states(self.random_states)     # once, after all that a start draws
+    self.random_states = None
 
 @patch
 def on_train_epoch_end(self:VideoModule):
@@ -255,14 +274,36 @@ def configure_optimizers(self:VideoModule):
     schedule = make_schedule(optimizer, self.cfg.scheduler, self.trainer.estimated_stepping_batches)
     return dict(optimizer=optimizer, lr_scheduler=dict(scheduler=schedule, interval='step'))
 
+# %% ../../nbs/43_train.module.ipynb #62899e06
+def random_states()->dict:
+    "Of the generators that dropout draws from"
+    there = torch.cuda.is_available() and torch.cuda.is_initialized()
+    return dict(cpu=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if there else [])
+
+def set_random_states(
+    states:dict   # As `random_states` gave them; of other GPUs, those are left as they are
+):
+    "Go on from there"
+    torch.set_rng_state(states['cpu'].cpu())
+    there = torch.cuda.is_available() and len(states['cuda'])==torch.cuda.device_count()
+    if there: torch.cuda.set_rng_state_all([s.cpu() for s in states['cuda']])
+
 # %% ../../nbs/43_train.module.ipynb #938da581
+@patch
+def place(self:VideoModule)->dict:
+    "The epoch, its clips that were trained on, and whether that is all of it"
+    progress = self.trainer.fit_loop.epoch_loop.batch_progress
+    clips = progress.current.processed * (self.cfg.data.batch_size or 1) * self.trainer.world_size
+    return dict(epoch=self.epoch-1, clips=clips, whole=progress.is_last_batch)
+
 @patch
 def on_save_checkpoint(self:VideoModule, ckpt):
     ckpt['sam2_video_nb'] = self.about | dict(
         prompts=prompts_about(self.cfg.prompts, self.model.seen_prompts),
         tried=self.tried, chosen_on=self.chosen_on,
         before=self.before, before_test=self.before_test, result=plain(self.result),
-        epoch=self.epoch, step=self.trainer.global_step)
+        epoch=self.epoch, step=self.trainer.global_step, place=self.place())
+    ckpt['random_states'] = random_states()
 
 # %% ../../nbs/43_train.module.ipynb #79c0d99e
 @patch
@@ -271,3 +312,5 @@ def on_load_checkpoint(self:VideoModule, ckpt):
     self.before, self.before_test = about.get('before'), about.get('before_test')
     self.epoch, self.tried = about.get('epoch', 0), about.get('tried', 0)
     self.model.seen_prompts = seen_prompts(about)
+    self.random_states = ckpt.get('random_states')
+    if place := about.get('place'): self.trainer.datamodule.go_on_from(place, self.trainer.world_size)

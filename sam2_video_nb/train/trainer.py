@@ -7,14 +7,14 @@ __all__ = ['log', 'in_notebook', 'n_devices', 'Placement', 'placement', 'trainer
            'why_ended', 'best_weights', 'Run', 'last_word', 'train']
 
 # %% ../../nbs/44_train.trainer.ipynb #c002
-import json, logging, math, os, signal, sys, threading, warnings
+import json, logging, math, os, shutil, signal, sys, threading, warnings
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
 import torch
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Timer
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, Timer
 from ..config import *
 from ..core import *
 from ..run import Status, logging_to, new_run
@@ -272,6 +272,21 @@ def _keep_best(trainer, folder, last, resumed):   # `last`: figures of the last 
     with written_whole(best) as p: p.write_bytes(earlier.read_bytes())
     return before
 
+# %% ../../nbs/44_train.trainer.ipynb #b7cd32df
+def _take_best_along(resumed, folder, trainer):   # `resumed`: the checkpoint; `folder`: of this run's
+    "Begin with the best.ckpt beside the checkpoint that is resumed"
+    earlier, best = Path(resumed).parent/'best.ckpt', folder/'best.ckpt'
+    keepers = [c for c in trainer.callbacks if isinstance(c, ModelCheckpoint) and c.monitor]
+    if not (keepers and earlier.is_file()): return
+    score = torch.tensor(_held_out_jf(_about(earlier).get('result')))
+    if score < 0: return
+    if trainer.is_global_zero and earlier.resolve()!=best.resolve():
+        with written_whole(best, sync=True) as p: shutil.copyfile(earlier, p)
+    keeper = keepers[0]
+    keeper.best_k_models = {str(best): score}
+    keeper.best_model_path = keeper.kth_best_model_path = str(best)
+    keeper.best_model_score = keeper.kth_value = score
+
 # %% ../../nbs/44_train.trainer.ipynb #d4de7cd3
 @contextmanager
 def best_weights(
@@ -440,6 +455,7 @@ def _train(cfg, start, run, status):
     try:
         with _out_of_memory():
             if cfg.eval.baseline and not cfg.resume: _measure_before(trainer, module, dm)
+            if cfg.resume: _take_best_along(cfg.resume, run/'checkpoints', trainer)
             _fit(trainer, module, dm, cfg.resume)
             return _finish(run, trainer, module)
     finally: close_loggers(trainer.loggers)
