@@ -261,6 +261,14 @@ def _order_rules(src):
             f"video {o['video_id']!r} has {place[1]} at images[{seen[place]}] too", o.get('id'))
         seen.setdefault(place, i)
 
+# %% ../../nbs/10_data.coco.ipynb #px11
+def _size_rules(src):
+    "No image is larger than any picture"
+    for i,o in src.entries('images'):
+        if not (size := _size(o)): continue
+        try: check_pixels(*size, f'image {_short(o.get("id"))}')
+        except DataError as e: yield src.problem('too_large', f'images[{i}].height', str(e), o.get('id'))
+
 # %% ../../nbs/10_data.coco.ipynb #1a258639
 def _path_rules(src):
     "Files lie inside the image root, and the fields asked for exist"
@@ -341,7 +349,8 @@ def rules(
     src:Source
 ):   # Of `Problem`s, one after the other
     "All that a JSON must fulfil"
-    each = (_list_rules, _key_rules, _id_rules, _category_rules, _order_rules, _path_rules, _track_rules, _looked_rules)
+    each = (_list_rules, _key_rules, _id_rules, _category_rules, _order_rules, _size_rules, _path_rules, _track_rules,
+        _looked_rules)
     return chain.from_iterable(rule(src) for rule in each)
 
 # %% ../../nbs/10_data.coco.ipynb #tr11

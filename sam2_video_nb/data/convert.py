@@ -153,7 +153,7 @@ def read_mask(
 )->MaskFile:
     "The values that a mask stores, as RLE each; no colour is converted"
     try:
-        with Image.open(path) as im: mode, a = im.mode, np.array(im)
+        with open_picture(path) as im: mode, a = im.mode, np.array(im)
     except Exception as e:
         raise DataError(f"{path}: not a readable mask ({e}): replace the file, or take it away "
             "(the frame then counts as not annotated)") from None

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 from fastcore.basics import patch
-from ..core import DataError, read_image
+from ..core import DataError, check_regular, read_image
 
 # %% ../../nbs/12_data.video.ipynb #e94968a1
 picture_types = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
@@ -51,6 +51,11 @@ def picture_in_memory(
     raise DataError(f"{name}: a {what}: give paths, PIL pictures, or arrays (H,W,3) or (H,W) of uint8")
 
 # %% ../../nbs/12_data.video.ipynb #7b869b47
+def _names(items):
+    "A name for each frame: of its file, or its number; all are numbers where two files are called the same"
+    names = [Path(o).stem if isinstance(o, (str, Path)) else f'{i:05d}' for i, o in enumerate(items)]
+    return names if len(set(names))==len(names) else [f'{i:05d}' for i in range(len(names))]
+
 class FrameSource:
     "Frames of a video, by number or one after the other"
     def __init__(self,
@@ -62,8 +67,8 @@ class FrameSource:
                 f"not {type(items).__name__}")
         self.items, self.fps = list(items), None
         if not self.items: raise DataError("a video without frames")
-        def name(i, o): return Path(o).stem if isinstance(o, (str, Path)) else f'{i:05d}'
-        self.names = names or [name(i, o) for i, o in enumerate(self.items)]
+        self.names = list(names or _names(self.items))
+        if len(set(self.names)) < len(self.items): raise DataError("names of frames: each must have one of its own")
 
     def __len__(self): return len(self.items)
     def __getitem__(self, i):
@@ -180,6 +185,7 @@ def read_packets(
 )->Packets:
     "The frames of a video file, without decoding; raises `DataError`"
     av = need_av()
+    check_regular(path)
     try:
         with av.open(str(path)) as f:
             if not f.streams.video: raise DataError(f"{path}: no video in it")

@@ -100,7 +100,8 @@ def write_checkpoint(
 _plain = (str, int, float, type(None))
 _kinds = dict(
     model=(str, dict), image_size=int, start=(str, type(None)), start_hash=_plain, seed=_plain, base=str, base_hash=str,
-    chosen_on=(list, type(None)), result=(dict, type(None)), before=(dict, type(None)), prompts=(dict, type(None)), place=dict)
+    chosen_on=(list, type(None)), result=(dict, type(None)), before=(dict, type(None)), prompts=(dict, type(None)),
+    place=dict)
 
 def _checked(path, about):
     "What a file says of itself, if that is of the kinds that we write; raises `ModelError`"

@@ -36,37 +36,49 @@ from .tracker import Tracked, check_prompts, ways
 log = logging.getLogger('sam2_video_nb')
 
 # %% ../../nbs/34_track.predict.ipynb #c007
+def _picture_mask(p, where):
+    "A mask (H,W) from a picture; raises `PromptError` where it cannot be read"
+    try:
+        with open_picture(p) as im:
+            im = ImageOps.exif_transpose(im)
+            return torch.from_numpy(np.array(im if im.mode in ('P', 'L', '1') else im.convert('L')) > 0)
+    except Exception as e:
+        raise PromptError(f"{where}: mask {p} cannot be read ({str(e)[:100]}): save it again") from None
+
 def _file_mask(v, where, folder, size):
     "A mask (H,W) from an RLE or a PNG beside the JSON"
     if isinstance(v, dict):
         try: return rle_decode(v, size)
         except DataError as e: raise PromptError(f"{where}: mask: {e}") from None
-    p = folder/str(v)
+    if not isinstance(v, str) or '\0' in v:
+        raise PromptError(f"{where}: mask {str(v)[:60]!r}: give the name of a PNG beside the JSON, or an RLE")
+    p = folder/v
     if not p.resolve().is_relative_to(folder.resolve()):
         raise PromptError(f"{where}: mask {v!r} leads out of the folder of the JSON")
     if not p.is_file(): raise PromptError(f"{where}: mask {p} is not there")
-    with Image.open(p) as im:
-        im = ImageOps.exif_transpose(im)
-        m = torch.from_numpy(np.array(im if im.mode in ('P', 'L', '1') else im.convert('L')) > 0)
+    m = _picture_mask(p, where)
     if tuple(m.shape)!=tuple(size):
         raise PromptError(f"{where}: mask {p} is {m.shape[0]}x{m.shape[1]}, "
                           f"the video {size[0]}x{size[1]} (height x width){turned(m.shape, size)}")
     return m
 
 # %% ../../nbs/34_track.predict.ipynb #pr01
-def _numbers(values): return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
+def _is_number(v): return type(v) in (int, float) and abs(v) <= 1e9     # no place in a picture is further; NaN neither
+
+def _numbers(values): return all(map(_is_number, values))
 
 def _check_box(box, where):
     "Raise `PromptError` for a box that is none"
-    if not (len(box)==4 and _numbers(box) and box[0]<=box[2] and box[1]<=box[3]):
-        raise PromptError(f"{where}: box {box}: give [left, top, right, bottom] in pixels")
+    if not (isinstance(box, list) and len(box)==4 and _numbers(box) and box[0]<=box[2] and box[1]<=box[3]):
+        raise PromptError(f"{where}: box {str(box)[:60]}: give [left, top, right, bottom] in pixels")
 
 def _check_clicks(pts, labels, where):
     "Raise `PromptError` for points that are none, or labels that do not fit them"
-    if not all(isinstance(p, list) and len(p)==2 and _numbers(p) for p in pts):
+    if not isinstance(pts, list) or not all(isinstance(p, list) and len(p)==2 and _numbers(p) for p in pts):
         raise PromptError(f"{where}: points {str(pts)[:60]}: give [[x, y], …] in pixels")
-    if len(labels)!=len(pts) or not set(labels) <= {0, 1}:
-        raise PromptError(f"{where}: {len(pts)} points with labels {labels}: "
+    known = isinstance(labels, list) and all(type(v) is int and v in (0, 1) for v in labels)
+    if not known or len(labels)!=len(pts):
+        raise PromptError(f"{where}: {len(pts)} points with labels {str(labels)[:60]}: "
                           "give a 1 (object) or 0 (background) for each point")
 
 # %% ../../nbs/34_track.predict.ipynb #e80c6472
@@ -81,8 +93,8 @@ def one_prompt(
         raise PromptError(f"{where}: give points, a box, or both; or a mask alone")
     if 'mask' in o: return Prompt('mask', mask=_file_mask(o['mask'], where, folder, size))
     box, pts = o.get('box') or [], o.get('points') or []
-    labels = o.get('labels', [1]*len(pts))
     if box: _check_box(box, where)
+    labels = o['labels'] if 'labels' in o else [1]*len(pts) if isinstance(pts, list) else []
     _check_clicks(pts, labels, where)
     if not (box or pts): raise PromptError(f"{where}: no point and no box in it")
     corners = [box[:2], box[2:]] if box else []
@@ -113,16 +125,18 @@ def file_prompts(
         raise PromptError(f"{path}: no list 'objects' in it, and it is no COCO-video JSON either")
     for i, o in enumerate(entries):
         where = f"{path}: objects[{i}]"
-        if not isinstance(o, dict) or not isinstance(o.get('id'), (int, str)):
-            raise PromptError(f"{where}: an entry with an id is expected")
-        where += f" (object {o['id']!r}, frame {o.get('frame', 0)!r})"
+        if not isinstance(o, dict) or type(o.get('id')) not in (int, str):
+            raise PromptError(f"{where}: an entry with an id is expected, a whole number or a text")
+        where += f" (object {repr(o['id'])[:40]}, frame {repr(o.get('frame', 0))[:40]})"
         if more := set(o)-_fields:
             raise PromptError(f"{where}: unknown field {sorted(more)[0]!r}: known are {', '.join(sorted(_fields))}")
         if o['id'] in prompts:
             raise PromptError(f"{where}: this object has a prompt already: put all clicks of a frame into one entry")
         t = _entry_frame(o, where, source, numbers)
         prompts[o['id']] = t, one_prompt(o, where, path.parent, source.size)
-        names[o['id']] = str(o.get('name', 'object'))
+        if not isinstance(name := o.get('name', 'object'), str):
+            raise PromptError(f"{where}: name {str(name)[:60]}: give a text")
+        names[o['id']] = name
     try: check_prompts(prompts, source.size, len(source))
     except PromptError as e: raise PromptError(f"{path}: {e}") from None
     return prompts, names
@@ -275,13 +289,19 @@ def _looked_for(folder, names):
     return {t: None if part==every else part for t, part in parts.items()}
 
 # %% ../../nbs/34_track.predict.ipynb #801b515f
+def _common_folder(items):
+    "The folder that all frames lie in; None where they are no files"
+    folders = {os.path.abspath(Path(o).parent) for o in items if isinstance(o, (str, Path))}
+    return os.path.commonpath(folders) if folders else None
+
 def _images(source, vid, tracks_of):
     "The images of the JSON; `tracks_of`: as `_looked_for` gives it"
     H, W = source.size
     # a film has no items: its frames are named as we extract them
     items = getattr(source, 'items', [None]*len(source))
+    folder = _common_folder(items)
     for t, (item, name) in enumerate(zip(items, source.names)):
-        file = Path(item).name if isinstance(item, (str, Path)) else f'{name}.jpg'
+        file = Path(os.path.relpath(item, folder)).as_posix() if isinstance(item, (str, Path)) else f'{name}.jpg'
         image = dict(id=t+1, file_name=file, video_id=vid, order_in_video=t, height=H, width=W,
                      is_annotated=t in tracks_of)
         yield image if tracks_of.get(t) is None else image | dict(annotated_tracks=tracks_of[t])
