@@ -48,7 +48,9 @@ def run_command(
         return 130
     except SystemExit as e: return int(bool(e.code))       # 0: help was printed
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as e: tell(error_line(e))
+    except Exception as e:
+        tell(error_line(e))
+        for note in getattr(e, '__notes__', ()): tell(note)      # what is kept of a training that failed
     return 1
 
 # %% ../nbs/60_cli.ipynb #f580db4f

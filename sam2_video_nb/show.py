@@ -286,11 +286,11 @@ def _clip_panels(clip, t, pred, hw, prompts):
     labelled, unlabelled = live.any(), _panel(_greyed(image), 'unlabelled')
     true = shown(clip.masks[t] & live[:,None,None])
     yield _prompted_panel(clip, t, image, hw, prompts)
-    yield _panel(overlay(image, true), 'truth', dots(clip.state[t]==VISIBLE)) if labelled else unlabelled
+    yield _panel(overlay(image, true, cols=cols), 'truth', dots(clip.state[t]==VISIBLE)) if labelled else unlabelled
     if pred is None: return
     guess = shown(pred[t])
     errors = error_map(guess & live.numpy()[:,None,None], true)
-    yield _panel(overlay(image, guess), 'prediction', dots(pred[t].flatten(1).any(1)))
+    yield _panel(overlay(image, guess, cols=cols), 'prediction', dots(pred[t].flatten(1).any(1)))
     yield _panel(errors, 'error', legend=_legend) if labelled else unlabelled
 
 # %% ../nbs/02_show.ipynb #c033

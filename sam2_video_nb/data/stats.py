@@ -191,7 +191,8 @@ def _clip_length(s, interval):
     gap, why = 0, "no object comes back after it went: a clip need not be long"
     if s['gaps']:
         gap = float(np.quantile(s['gaps'], .9))*_spacing(s)
-        why = f"nine in ten of the {len(s['gaps'])} gaps are of {gap:g} frames or fewer"
+        n = len(s['gaps'])
+        why = f"nine in ten of the {n} gaps are of {gap:g} frames or fewer" if n>1 else f"the gap is of {gap:g} frames"
     T = max(4, math.ceil((gap+1)/interval)+2)
     if T > 16: T, why = 16, f"{why}; 16 is what memory allows, reappearing after longer is not learned"
     most = max(2, int(np.median(s['lengths'])-1)//interval+1)

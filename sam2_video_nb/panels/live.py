@@ -86,6 +86,7 @@ def story(
     lines = {
         'state': _state_text(status, metrics),
         'error': status.get('error'),
+        'kept': status.get('kept'),
         'step': _step_text(status),
         'loss': '' if loss is None or loss!=loss else f"{loss:.4f}",
         'learning rate': '' if lr is None else f"{lr:.2e}",

@@ -470,6 +470,12 @@ def last_word(
                 best_epoch=best.get('epoch'), JF=(m.get('after') or {}).get('JF'), remarks=m['remarks'])
 
 # %% ../../nbs/44_train.trainer.ipynb #59a58abe
+def _kept(run):
+    "What a run that failed leaves behind, in words; None: nothing"
+    last = run/'checkpoints/last.ckpt'
+    if not last.is_file(): return None
+    return f"{last} is of epoch {_about(last).get('epoch')}, and whole: go on from it with resume={run}"
+
 def train(
     cfg:TrainConf,  # As `load_cfg` gives it, or built by hand
     run=None        # Run folder; None: a new one below cfg.output_dir
@@ -489,6 +495,8 @@ def train(
         status.update(state='stopped', why='stopped by the user (Ctrl-C) before the first step')
         raise
     except BaseException as e:
-        status.update(state='failed', error=str(e) if isinstance(e, Sam2VideoError) else f'{type(e).__name__}: {e}')
+        if kept := _kept(run): e.add_note(kept)
+        error = str(e) if isinstance(e, Sam2VideoError) else f'{type(e).__name__}: {e}'
+        status.update(state='failed', error=error, kept=kept)
         raise
     finally: os.environ.pop('SAM2_VIDEO_NB_RUN', None)
