@@ -700,7 +700,7 @@ def training_job(
     from sam2_video_nb.train.trainer import train
     r = train(cfg, folder)
     JF = (r.metrics.get('after') or {}).get('JF')
-    code = 130 if r.interrupted else 0
+    code = r.exit_code
     if not first_process(): return Outcome(code, JF)
     if args is None: closing(r.line())
     else: closing(r.line(), [('report', r.folder/'report.html')], again_from(r, args) if code else trial_of(r, args))

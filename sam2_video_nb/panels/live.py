@@ -42,7 +42,7 @@ states = dict(
     validating='validating',
     paused='paused',
     finished='finished',
-    stopped='stopped from the keyboard; can be resumed',
+    stopped='stopped; can be resumed',
     failed='failed',
     lost='gone without a word: the process was killed, or the machine')
 

@@ -8,7 +8,7 @@ __all__ = ['log', 'in_notebook', 'n_devices', 'Placement', 'placement', 'trainer
 
 # %% ../../nbs/44_train.trainer.ipynb #c002
 import json, logging, math, os, shutil, signal, sys, threading, warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple
@@ -211,11 +211,18 @@ def _measure_before(trainer, module, dm):
     if dm.test_coco and not trainer.fast_dev_run: module.before_test = said('test', 'test')
 
 # %% ../../nbs/44_train.trainer.ipynb #c046
+def _stopper(trainer):
+    "What keeps a stopped run, where checkpoints are kept at all"
+    return next((c for c in trainer.callbacks if isinstance(c, KeepOnStop)), None)
+
 def _fit(trainer, module, dm, ckpt):
-    "Fit; a stop from the keyboard comes back here"
+    "Fit; a stop from the keyboard or by a signal comes back here"
+    stopper = _stopper(trainer)
     try:
-        with _stops_stay(trainer): trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
-    except KeyboardInterrupt: log.warning('stopped from the keyboard; what was reached is kept')
+        with stopper.listening() if stopper else nullcontext(), _stops_stay(trainer):
+            trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
+    except KeyboardInterrupt:
+        log.warning(f"{stopper.reason() if stopper else 'stopped from the keyboard'}; what was reached is kept")
 
 # %% ../../nbs/44_train.trainer.ipynb #692f3380
 def why_ended(
@@ -226,7 +233,7 @@ def why_ended(
     found = {type(c): c for c in trainer.callbacks}
     early, timer, live = (found.get(k) for k in (EarlyStopping, Timer, Live))
     whole = 0 < (trainer.max_epochs or 0) <= trainer.current_epoch and trainer.is_last_batch
-    if trainer.interrupted: return 'stopped by the user (Ctrl-C)'
+    if trainer.interrupted: return (found.get(KeepOnStop) or KeepOnStop(None)).reason()
     if whole: return 'all epochs done' if trainer.max_epochs>1 else 'its epoch is done'
     if live and live.stop: return 'stopped by the user (asked to)'
     if 0 < trainer.max_steps <= trainer.global_step: return f'trainer.max_steps={trainer.max_steps} reached'
@@ -376,6 +383,8 @@ class Run(NamedTuple):
     module:VideoModule
     interrupted:bool=False
     def __repr__(self): return self.line()
+    @property
+    def exit_code(self): return 128+signal.Signals[self.metrics['end'].get('signal') or 'SIGINT'] if self.interrupted else 0
     def line(self):
         "The result in one line"
         m, steps, see = self.metrics, counted(self.metrics['steps'], 'step'), f'see {self.folder}'
@@ -396,6 +405,7 @@ def _finish(run, trainer, module):
     files, trained = not cfg.trainer.fast_dev_run, not trainer.interrupted
     keep = files and cfg.trainer.enable_checkpointing and trained
     end = _planned(trainer) | dict(why=why_ended(trainer, cfg.trainer))      # before anything else is measured
+    if trainer.interrupted: end['signal'] = (_stopper(trainer) or KeepOnStop(None)).caught or 'SIGINT'
     if keep: trainer.save_checkpoint(folder/'last.ckpt')                     # measuring may be stopped, too
     last = _unless_stopped(_last_figures, trainer, module, files and trained)
     if keep and last: trainer.save_checkpoint(folder/'last.ckpt')            # with its figures
