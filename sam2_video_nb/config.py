@@ -10,9 +10,10 @@ __all__ = ['types', 'refused', 'reads', 'most_used', 'aliases', 'Sam2VideoError'
            'DataConf', 'PromptConf', 'ModelConf', 'LossConf', 'OptimizerConf', 'SchedulerConf', 'TrainerConf',
            'CallbacksConf', 'LoggerConf', 'VisualizationConf', 'EvalConf', 'PredictConf', 'TrainConf', 'config_keys',
            'is_read', 'default_of', 'as_typed', 'key_help', 'help_sections', 'help_text', 'fitted', 'check_key',
-           'dict_of', 'quoted', 'Override', 'configs', 'config_groups', 'parsed', 'named_values', 'read_override',
-           'expected', 'check_override', 'own_hydra', 'compose_cfg', 'in_our_words', 'get_key', 'set_key', 'check_cfg',
-           'as_settings', 'Composed', 'composed', 'load_cfg', 'whole_paths', 'save_cfg', 'saved_settings', 'read_cfg']
+           'dict_of', 'quoted', 'check_resolvers', 'check_yaml', 'check_config_files', 'Override', 'configs',
+           'config_groups', 'parsed', 'named_values', 'read_override', 'expected', 'check_override', 'own_hydra',
+           'compose_cfg', 'in_our_words', 'get_key', 'set_key', 'check_cfg', 'as_settings', 'Composed', 'composed',
+           'load_cfg', 'whole_paths', 'save_cfg', 'saved_settings', 'read_cfg']
 
 # %% ../nbs/00_config.ipynb #c002
 import os, re, shlex, shutil
@@ -369,7 +370,7 @@ class OptimizerConf(Settings, group='optimizer'):
     lr:Optional[float] = opt(None,
         "learning rate; empty: 8e-4 for nano from scratch, 2e-4 to fine-tune nano, 5e-6 to fine-tune the "
         "others",
-        lo=0)
+        lo=0, hi=1e6)
     weight_decay:float = opt(0.01, "decay of weight matrices; biases, norms and embeddings have none", lo=0)
     betas:Any = opt(None,
         "for optimizers that take them; empty: the optimizer's own", lo=0, hi=1, several=float)
@@ -726,6 +727,59 @@ def quoted(
     doubled = re.sub(r"(\\+)(?='|$)", r'\1\1', text)     # a backslash before a quote would hide it
     return "'" + doubled.replace("'", r"\'") + "'"
 
+# %% ../nbs/00_config.ipynb #yb02
+_most_yaml = 2**20, 50     # bytes of a config, and how deep it may be
+
+def check_resolvers(
+    text:str,   # Of a config, or an override
+    where       # What to call it in an error
+):
+    "Raise `ConfigError` where a value would be fetched from elsewhere, as `${oc.env:…}`; `${another.key}` is fine"
+    if found := re.search(r'\$\{.*:', re.sub(r'\$\{(now|hydra):[^${}]*\}', '', text), re.S):
+        raise ConfigError(f"{where}: {found[0][:40]}…}} would be fetched from elsewhere: write the value itself")
+
+def _text_of(path):
+    "The text of a config; raises `ConfigError`"
+    try:
+        if not isfile(path): raise ConfigError(f"{path}: {'not a regular' if exists(path) else 'no such'} file")
+        if os.path.getsize(path) > _most_yaml[0]:
+            raise ConfigError(f"{path}: more than {_most_yaml[0]:,} bytes: is it a config?")
+        return Path(path).read_text(encoding='utf-8')
+    except (OSError, ValueError) as e: raise ConfigError(f"{path}: not a readable text file ({e})") from None
+
+# %% ../nbs/00_config.ipynb #yb03
+def check_yaml(
+    path   # A config
+)->str:    # Its text
+    "Raise `ConfigError` for YAML that is broken, or that it would be unwise to read"
+    import yaml
+    text, depth = _text_of(path), 0
+    try:
+        for e in yaml.parse(text, Loader=yaml.SafeLoader):
+            where = f"{path}: line {e.start_mark.line+1}"
+            if getattr(e, 'anchor', None): raise ConfigError(f"{where}: anchors (& and *) are not read: write it out")
+            depth += isinstance(e, yaml.CollectionStartEvent) - isinstance(e, yaml.CollectionEndEvent)
+            if depth > _most_yaml[1]: raise ConfigError(f"{where}: deeper than {_most_yaml[1]} levels")
+            if isinstance(e, yaml.ScalarEvent):
+                check_resolvers(e.value, where)
+                if not depth and e.value: raise ConfigError(f"{where}: not the settings of a run, but a value")
+    except yaml.YAMLError as e: raise ConfigError(f"{path}: {' '.join(str(e).split())[:200]}") from None
+    return text
+
+def check_config_files(
+    folder:Path,     # Where configs are
+    name:str,        # Primary config
+    overrides=()     # What was chosen
+):
+    "Check the configs of a folder that are named, by an override or by one another"
+    left = [p for depth in ('', '*/', '*/*/') for p in Path(folder).glob(f'{depth}*.yaml')]
+    texts = [name, *overrides]
+    while texts:
+        text = texts.pop()
+        named = [p for p in left if p.stem in text]
+        left = [p for p in left if p not in named]
+        texts += map(check_yaml, named)
+
 # %% ../nbs/00_config.ipynb #2beb7eeb
 class Override(NamedTuple):
     "One `key=value`, ready for Hydra"
@@ -789,6 +843,7 @@ def read_override(
     "One override, its key checked; raises `ConfigError`"
     key, _, raw = text.partition('=')
     bare = key.lstrip('+~')
+    check_resolvers(raw, key)
     hydras = re.match(r'hydra[./]', bare) is not None
     if not hydras and bare.partition('@')[0] not in groups: return _own_override(text, command, sweep)
     if bare in ('hydra.run.dir', 'hydra.sweep.dir') and raw[:1] not in ('"', "'"): text = f'{key}={quoted(raw)}'
@@ -857,6 +912,7 @@ def compose_cfg(
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
+    if folder: check_config_files(folder, name, overrides)
     home, other = configs(), folder
     if folder and not (home/f'{name}.yaml').is_file(): home, other = Path(folder), configs()
     search = [f"hydra.searchpath=[{quoted(f'file://{Path(other).absolute()}')}]"] if other else []
@@ -1028,8 +1084,7 @@ def saved_settings(
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
-    try: out = OmegaConf.to_container(OmegaConf.load(path))
-    except FileNotFoundError: raise ConfigError(f"{path}: no such file") from None
+    try: out = OmegaConf.to_container(OmegaConf.create(check_yaml(path)))
     except (OmegaConfBaseException, YAMLError) as e: raise ConfigError(f"{path}: {str(e).splitlines()[0]}") from None
     if not isinstance(out, dict): raise ConfigError(f"{path}: not the settings of a run")
     return {k: v for k, v in out.items() if k!='defaults'}

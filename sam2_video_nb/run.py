@@ -7,7 +7,7 @@ __all__ = ['log', 'ended', 'wishes', 'new_run', 'Screen', 'LogFile', 'logging_to
            'read_object', 'read_status', 'ask', 'asked', 'read_metrics', 'shown_curves']
 
 # %% ../nbs/04_run.ipynb #c002
-import csv, json, logging, os, socket, time
+import csv, json, logging, math, os, socket, time
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -125,12 +125,13 @@ def alive(
     silence:float=300.   # Seconds after which a run on another machine is given up
 )->bool:
     "Is the process of this status still there?"
-    if status.get('state') in ended: return False
+    if str(status.get('state')) in ended: return False
     if status.get('host')!=socket.gethostname():
-        return time.time()-status.get('time', status.get('start', 0)) < silence
+        last = status.get('time', status.get('start', 0))
+        return type(last) in (int, float) and time.time()-last < silence
     try: os.kill(status['pid'], 0)
     except PermissionError: return True
-    except (OSError, KeyError): return False
+    except (OSError, KeyError, TypeError, OverflowError): return False
     try: kind = Path(f"/proc/{status['pid']}/stat").read_text().rsplit(')', 1)[1].split()[0]
     except OSError: return True
     return kind!='Z'     # ended, but nobody asked how
@@ -139,7 +140,7 @@ def alive(
 def read_object(path)->dict:   # Empty where there is none, or none yet
     "The JSON object of a file that somebody may be writing"
     try: d = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (OSError, ValueError): return {}
+    except (OSError, ValueError, RecursionError): return {}
     return d if isinstance(d, dict) else {}
 
 def read_status(
@@ -147,7 +148,7 @@ def read_status(
 )->dict:   # Empty where a run does not say how it goes (an old one)
     "The last word of a run; `lost` as its state where it ended without saying so"
     s = read_object(Path(run)/'status.json')
-    return s if not s or s.get('state') in ended or alive(s) else s | dict(state='lost')
+    return s if not s or str(s.get('state')) in ended or alive(s) else s | dict(state='lost')
 
 # %% ../nbs/04_run.ipynb #dfa0a704
 wishes = ('stop', 'pause', 'resume', 'gif')
@@ -171,18 +172,24 @@ def asked(
     return found
 
 # %% ../nbs/04_run.ipynb #27847d93
+def _rows(f):
+    "Rows of a CSV, up to where it is damaged"
+    try: yield from csv.DictReader(f)
+    except csv.Error: return
+
 def read_metrics(
     path   # metrics.csv
 )->dict:   # Name → (steps, values)
     "The columns of `metrics.csv`, without their gaps and without what is half written"
     out = {}
-    if not Path(path).exists(): return out
+    if not Path(path).is_file(): return out
     with open(path, encoding='utf-8', errors='replace') as f:
-        for row in csv.DictReader(f):
+        for row in _rows(f):
             for k, v in row.items():
                 if not k or k in ('step', 'epoch'): continue
                 try: at, value = int(row['step']), float(v)
                 except (KeyError, TypeError, ValueError): continue
+                if abs(at) > 10**12 or 1e30 < abs(value) < math.inf: continue     # no run writes it
                 xs, ys = out.setdefault(k, ([], []))
                 xs.append(at); ys.append(value)
     return out

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from ..core import ModelError, written_whole
+from ..core import DataError, ModelError, check_regular, written_whole
 
 # %% ../../nbs/21_model.weights.ipynb #c006
 known_sizes = {(24,7): 'nano', (96,12): 'tiny', (96,16): 'small', (112,24): 'base_plus', (144,48): 'large'}
@@ -113,15 +113,17 @@ def _checked(path, about):
 # %% ../../nbs/21_model.weights.ipynb #98bae02f
 def _no_checkpoint(path): return ModelError(f"{path}: no such checkpoint: check the path")
 
-def _first_line(e): return (str(e).splitlines() or [type(e).__name__])[0][:150]
+def _first_line(e): return (str(e).splitlines() or [type(e).__name__])[0][:150]     # PyTorch's EOFError has no words
 
 # %% ../../nbs/21_model.weights.ipynb #wt01
 def _read_torch(path):
     "(weights, about) of a .pt or .ckpt"
     try:
+        check_regular(path)
         check_seal(path)
         d = torch.load(path, map_location='cpu', weights_only=True)
     except ModelError: raise
+    except DataError as e: raise ModelError(str(e)) from None
     except FileNotFoundError: raise _no_checkpoint(path) from None
     except Exception as e:
         raise ModelError(f"{path}: not a checkpoint that can be read safely ({_first_line(e)})") from None
