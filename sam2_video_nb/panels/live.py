@@ -73,10 +73,8 @@ def _held_out_text(metrics, jf, before)->str:
     return '' if metrics else 'no metrics yet'
 
 # %% ../../nbs/54_panels.live.ipynb #67403d05
-def story(
-    run   # Run folder
-)->dict:  # label → text
-    "What a run is doing, in words"
+def _story(run):
+    "What a run is doing, line by line; raises where a file is not as a run writes it"
     status, metrics = read_status(run), results(run)
     loss, lr, left, memory = (status.get(k) for k in ('loss', 'lr', 'left', 'memory'))
     ended_well = metrics.get('after') or metrics.get('test')
@@ -97,6 +95,15 @@ def story(
         'note': '; '.join(metrics.get('remarks') or ()),
         'memory': f"{memory/2**30:.2f} GiB" if memory else ''}
     return {label: text for label, text in lines.items() if text}
+
+def story(
+    run   # Run folder
+)->dict:  # label → text
+    "What a run is doing, in words"
+    try: return _story(run)
+    except Exception as e:
+        why = f'{type(e).__name__}: {str(e)[:80]}'
+        return {'state': 'unknown', 'error': f'status.json or metrics.json is not as a run writes it ({why})'}
 
 # %% ../../nbs/54_panels.live.ipynb #41e3fdc3
 # on light, on dark; older browsers know only the first
@@ -234,7 +241,8 @@ def look(self:Watch):
     paused = status.get('state')=='paused'
     for wish, button in self.buttons.items():
         button.disabled = not going or (wish=='resume' and not paused) or (wish=='pause' and paused)
-    if status.get('steps'): self.bar.max, self.bar.value = status['steps'], status.get('step') or 0
+    steps, step = status.get('steps'), status.get('step') or 0
+    if type(steps) is int and type(step) is int and 0 < steps < 10**12: self.bar.max, self.bar.value = steps, step
     gif = newest_gif(self.folder)
     self._show_picture(self.curves, self.folder/'metrics.csv', lambda: live_curves(self.folder))
     self._show_picture(self.gif, gif, lambda: gif.read_bytes())

@@ -201,11 +201,20 @@ def _gif_figures(run):
 # %% ../../nbs/42_train.report.ipynb #ecf258c2
 def _json(path, empty):
     "What a file of a run holds"
-    try: return json.loads(path.read_text(encoding='utf-8'))
+    try: d = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError: return empty
-    except ValueError as e:
+    except (ValueError, OSError, RecursionError) as e:
         advice = 'was the run cut off while writing it? Take the file away'
         raise DataError(f"{path}: not valid JSON ({e}): {advice}") from None
+    if isinstance(d, dict): return d
+    raise DataError(f"{path}: an object {{…}} is expected, found {type(d).__name__}: take the file away")
+
+def _part(what, make, *a):
+    "A part of the page; where a file was changed to what no run writes, a line that says so"
+    try: return make(*a)
+    except Exception as e:
+        why = f'{type(e).__name__}: {str(e)[:80]}'
+        return [f'<p class="remark">{_escaped(f"{what} cannot be shown: not as a run writes it ({why})")}</p>']
 
 # %% ../../nbs/42_train.report.ipynb #b935c717
 def _head(run, m, status, cfg):
@@ -261,8 +270,10 @@ def report_html(
     if not (run/'config.yaml').is_file(): raise DataError(f"{run}: not a run folder: it has no config.yaml")
     m, cfg = _json(run/'metrics.json', {}), saved_settings(run/'config.yaml')
     machine = _json(run/'environment.json', None) or environment()
-    out = _head(run, m, read_status(run), cfg) + before_and_after(m) + _pictures(run) + _data(m)
-    out += _settings(cfg) + ['<h2>Environment</h2>', html_table(['', ''], list(machine.items()))]
+    out = _part('status.json or metrics.json', _head, run, m, read_status(run), cfg)
+    out += _part('metrics.json', before_and_after, m) + _part('gifs', _pictures, run)
+    out += _part('the data in metrics.json', _data, m) + _part('config.yaml', _settings, cfg)
+    out += ['<h2>Environment</h2>', html_table(['', ''], list(machine.items()))]
     return _page(run.name, '\n'.join(out))
 
 # %% ../../nbs/42_train.report.ipynb #46054cc3
