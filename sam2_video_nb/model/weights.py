@@ -113,7 +113,7 @@ def _checked(path, about):
 # %% ../../nbs/21_model.weights.ipynb #98bae02f
 def _no_checkpoint(path): return ModelError(f"{path}: no such checkpoint: check the path")
 
-def _first_line(e): return (str(e).splitlines() or [type(e).__name__])[0][:150]     # PyTorch's EOFError has no words
+def _first_line(e): return (str(e).splitlines() or [type(e).__name__])[0][:150]
 
 # %% ../../nbs/21_model.weights.ipynb #wt01
 def _read_torch(path):
