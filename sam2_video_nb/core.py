@@ -6,7 +6,7 @@
 __all__ = ['max_pixels', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError',
            'check_pixels', 'check_regular', 'open_picture', 'read_image', 'picture_size', 'to_input', 'to_rgb',
            'rle_encode', 'turned', 'to_rle', 'rle_decode', 'resize_masks', 'Clip', 'ClipBatch', 'Prompt', 'FrameOut',
-           'generator', 'rand', 'randint', 'on_disk', 'written_whole', 'counted', 'safe_name']
+           'generator', 'rand', 'randint', 'on_disk', 'written_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, stat
@@ -378,3 +378,10 @@ def safe_name(
 )->str:
     "A file name from any name: letters, digits and `-_.` stay, all else becomes `_`"
     return ''.join(c if c.isalnum() or c in '-_.' else '_' for c in str(name))
+
+# %% ../nbs/01_core.ipynb #px31
+def is_line(
+    text   # Anything
+)->bool:
+    "Is it a text of one line that a terminal shows as it is: no newline, no escape sequence?"
+    return isinstance(text, str) and not any(ord(c)<32 or 127<=ord(c)<160 for c in text)

@@ -161,6 +161,7 @@ def hint(self:Source, kind, field, message, image_id=None)->Problem:
 # %% ../../nbs/10_data.coco.ipynb #c020
 def _is_id(v): return type(v) is int or type(v) is str and v != ''
 def _is_text(v): return type(v) is str and v.strip() != ''
+def _is_name(v): return _is_text(v) and is_line(v)
 def _is_int(v): return type(v) is int
 def _is_flag(v): return type(v) is bool or type(v) is int and v in (0,1)
 def _is_side(v): return type(v) is int and v > 0
@@ -174,7 +175,7 @@ _anything = (lambda v: True), ''       # a segmentation is looked at when it is 
 _required = dict(
     images=dict(id=_id, file_name=_text, video_id=_id, order_in_video=_int),
     annotations=dict(id=_id, image_id=_id, category_id=_id, segmentation=_anything),
-    categories=dict(id=_id, name=_text))
+    categories=dict(id=_id, name=(_is_name, 'a text of one line')))
 _optional = dict(
     images=dict(height=_side, width=_side, annotated_tracks=_ids),
     annotations=dict(iscrowd=_flag, track_id=_id, instance_id=_id, object_id=_id),

@@ -134,8 +134,8 @@ def file_prompts(
             raise PromptError(f"{where}: this object has a prompt already: put all clicks of a frame into one entry")
         t = _entry_frame(o, where, source, numbers)
         prompts[o['id']] = t, one_prompt(o, where, path.parent, source.size)
-        if not isinstance(name := o.get('name', 'object'), str):
-            raise PromptError(f"{where}: name {str(name)[:60]}: give a text")
+        if not is_line(name := o.get('name', 'object')):
+            raise PromptError(f"{where}: name {repr(name)[:60]}: give a text of one line")
         names[o['id']] = name
     try: check_prompts(prompts, source.size, len(source))
     except PromptError as e: raise PromptError(f"{path}: {e}") from None

@@ -11,7 +11,7 @@ import csv, json, math
 from collections import defaultdict
 from pathlib import Path
 import torch
-from ..core import counted, generator, written_whole
+from ..core import counted, generator, is_line, written_whole
 from ..figures import bars, curves
 
 # %% ../../nbs/32_track.tables.ipynb #tb04
@@ -120,9 +120,14 @@ def worst(
 # %% ../../nbs/32_track.tables.ipynb #tb21
 def _figure(x): return '' if x is None else f'{x:.3f}'
 
+def _markdown_cell(v):
+    "A name may hold what ends a cell, or is HTML"
+    text = ''.join(c if is_line(c) else ' ' for c in str(v))
+    return text.replace('|', '\\|').replace('<', '&lt;')
+
 def _markdown_lines(head, rows):
     "A table in Markdown, line by line"
-    return ['| '+' | '.join(map(str, row))+' |' for row in [head, ['---']*len(head), *rows]]
+    return ['| '+' | '.join(map(_markdown_cell, row))+' |' for row in [head, ['---']*len(head), *rows]]
 
 def _score_row(name, after, before, compared):
     "Name, objects, J&F (where compared: before, after and the difference), J, F, Dice, IoU"
