@@ -384,7 +384,9 @@ class Run(NamedTuple):
     interrupted:bool=False
     def __repr__(self): return self.line()
     @property
-    def exit_code(self): return 128+signal.Signals[self.metrics['end'].get('signal') or 'SIGINT'] if self.interrupted else 0
+    def exit_code(self):
+        name = self.metrics['end'].get('signal') or 'SIGINT'
+        return 128+signal.Signals[name] if self.interrupted else 0
     def line(self):
         "The result in one line"
         m, steps, see = self.metrics, counted(self.metrics['steps'], 'step'), f'see {self.folder}'
