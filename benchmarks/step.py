@@ -1,6 +1,6 @@
 """Our training step beside the reference's (SAM2Train of the sam2 package): seconds, live bytes, FLOPs.
 
-    python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
+    python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact
         [--threads N] [--device cpu] [--prompt mask|point|box] [--repeats 3] [--davis DIR] [--json OUT.json]
 
 Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision, and
@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 root = Path(__file__).resolve().parent.parent
-modes = dict(exact={}, lean={}, frame={})     # settings of model.* by mode
+modes = dict(exact={})     # settings of model.* by mode: as the reference trains
 
 class LiveBytes(TorchDispatchMode):
     "Counts each distinct storage from its making to its end"
