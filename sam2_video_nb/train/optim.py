@@ -45,7 +45,8 @@ def rates_by_name(
     "What `optimizer.groups` says of each parameter; raises `ConfigError`"
     out = {}
     for glob, rates in groups.items():
-        if not isinstance(rates, dict) or set(rates)-{'lr', 'weight_decay'}:
+        known = isinstance(rates, dict) and not set(rates)-{'lr', 'weight_decay'}
+        if not known or not all(type(v) in (int, float) and 0 <= v <= 1e6 for v in rates.values()):
             like = '{lr:1e-5,weight_decay:0}'
             raise ConfigError(f"optimizer.groups.{glob}={rates}: give lr and weight_decay, as {like}")
         try: fit = matching(names, [glob])
