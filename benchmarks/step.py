@@ -69,7 +69,8 @@ def clip_batch(a):
     folder = Path(tempfile.gettempdir())/f'sam2_video_nb_step_{a.size}_{a.frames}_{a.objects}'
     if a.davis: path = convert_davis(a.davis, folder/'davis', overwrite=True, progress=False)[0]
     else:
-        path = write_synth(folder, videos=8, frames=a.frames, size=a.size, n_objects=(a.objects, a.objects), p_late=0)[0]
+        shown = dict(n_objects=(a.objects, a.objects), p_late=0)
+        path = write_synth(folder, videos=8, frames=a.frames, size=a.size, **shown)[0]
     conf = DataConf(image_size=a.size, video_clip_length=a.frames, random_start=False, max_objects=a.objects)
     clips = VideoClips(CocoVideo(path), conf, train=False)
     clip = next((c for c in map(clips.__getitem__, range(len(clips))) if c.n_objects==a.objects), None)
@@ -199,7 +200,8 @@ def ask(a, side, what, **other):
     "Measure in a process of its own"
     keep = {k: v for k, v in vars(a).items() if k not in ('json', 'side', 'what', 'repeats') and v is not None} | other
     line = [x for k, v in keep.items() for x in (f'--{k}', str(v))]
-    r = subprocess.run([sys.executable, __file__, *line, '--side', side, '--what', what], capture_output=True, text=True)
+    line += ['--side', side, '--what', what]
+    r = subprocess.run([sys.executable, __file__, *line], capture_output=True, text=True)
     if r.returncode: sys.exit(f'{side}, {what}: {r.stderr[-2000:]}')
     return json.loads(r.stdout.splitlines()[-1])
 
@@ -217,13 +219,17 @@ def compare(a):
             out[s] |= m
     for s in out: out[s]['seconds'] = statistics.median(seconds[s])
     out['ratio'] = {k: out['ours'][k]/out['reference'][k] for k in ('seconds', 'peak_mib', 'kept_mib', 'gflop')}
-    return out | dict(loss_difference=difference, arguments={k: v for k, v in vars(a).items() if k not in ('side', 'what')})
+    given = {k: v for k, v in vars(a).items() if k not in ('side', 'what')}
+    return out | dict(loss_difference=difference, arguments=given)
 
 def table(r):
-    rows = [('seconds a step', 'seconds', '.2f'), ('live MiB, kept', 'kept_mib', ',.0f'), ('live MiB, peak', 'peak_mib', ',.0f'),
-        ('GFLOP', 'gflop', ',.0f')]
+    "The figures in Markdown"
+    rows = [('seconds a step', 'seconds', '.2f'), ('live MiB, kept', 'kept_mib', ',.0f'),
+        ('live MiB, peak', 'peak_mib', ',.0f'), ('GFLOP', 'gflop', ',.0f')]
     yield '| | ours | reference | ratio |\n|---|---|---|---|'
-    for name, k, fmt in rows: yield f"| {name} | {r['ours'][k]:{fmt}} | {r['reference'][k]:{fmt}} | {r['ratio'][k]:.3f} |"
+    for name, k, fmt in rows:
+        figures = ' | '.join(f"{r[side][k]:{fmt}}" for side in ('ours', 'reference'))
+        yield f"| {name} | {figures} | {r['ratio'][k]:.3f} |"
 
 def main():
     a = arguments()
