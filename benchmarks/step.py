@@ -43,7 +43,7 @@ class LiveBytes(TorchDispatchMode):
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument('--arch', default='tiny', help="nano, tiny, small, base_plus or large")
+    p.add_argument('--arch', default='tiny', choices=('tiny', 'small', 'base_plus', 'large'))
     p.add_argument('--size', type=int, default=256, help="side of the square, pixels")
     p.add_argument('--frames', type=int, default=8)
     p.add_argument('--objects', type=int, default=3)
