@@ -224,10 +224,10 @@ def check_size(
     where:str        # What the error begins with
 ):
     "Raise `DataError` where a JSON and its picture are of different sizes"
-    said = height, width
-    if any(type(o) is not int or o<=0 for o in said) or said==tuple(size): return
+    stated = height, width
+    if any(type(o) is not int or o<=0 for o in stated) or stated==tuple(size): return
     raise DataError(f"{where} is {size[0]}x{size[1]} (height x width), the JSON says {height}x{width}"
-        f"{turned(said, size)}: its masks were made on another picture; give the pictures that were annotated")
+        f"{turned(stated, size)}: its masks were made on another picture; give the pictures that were annotated")
 
 # %% ../../nbs/17_data.convert.ipynb #799694fb
 def first_appearances(

@@ -64,9 +64,9 @@ def param_groups(
     checked(conf, OptimizerConf)
     names, n_blocks, out = set(names), len(sam2.image_encoder.trunk.blocks), {}
     params = {n: p for n, p in sam2.named_parameters() if n in names}
-    said = rates_by_name(params, conf.groups)
+    by_name = rates_by_name(params, conf.groups)
     for n, p in params.items():
-        own = said.get(n, {})
+        own = by_name.get(n, {})
         lr = float(own.get('lr', conf.lr))
         if conf.layer_decay: lr *= conf.layer_decay**backbone_depth(n, n_blocks)
         decay = float(own.get('weight_decay', conf.weight_decay)) if decays(n, p) else 0.

@@ -203,12 +203,12 @@ def _figures_before(trainer, module, dm, on):
 
 def _measure_before(trainer, module, dm):
     "The J&F before training, of what is held out and of the test"
-    def said(on, name):
+    def logged_figures(on, name):
         figures = _figures_before(trainer, module, dm, on)
         log.info(f"{name} J&F before training: {figures['JF'] or 0:.3f}")
         return figures
-    if dm.val_coco: module.before = said('val', 'held-out')
-    if dm.test_coco and not trainer.fast_dev_run: module.before_test = said('test', 'test')
+    if dm.val_coco: module.before = logged_figures('val', 'held-out')
+    if dm.test_coco and not trainer.fast_dev_run: module.before_test = logged_figures('test', 'test')
 
 # %% ../../nbs/44_train.trainer.ipynb #c046
 def _stopper(trainer):
