@@ -6,14 +6,14 @@
 __all__ = ['types', 'refused', 'reads', 'most_used', 'aliases', 'Sam2VideoError', 'ConfigError', 'opt', 'as_type', 'in_choices',
            'in_range', 'may_be_empty', 'kind_of', 'field_value', 'Settings', 'unknown_key', 'checked',
            'frame_intervals', 'halves_five_times', 'shares_of_kinds', 'above_zero', 'every_block_moves', 'not_zero',
-           'true_false_or_warn', 'true_false_or_count', 'batches_or_share', 'some_batches_or_share', 'some_devices',
-           'DataConf', 'PromptConf', 'ModelConf', 'LossConf', 'OptimizerConf', 'SchedulerConf', 'TrainerConf',
-           'CallbacksConf', 'LoggerConf', 'VisualizationConf', 'EvalConf', 'PredictConf', 'TrainConf', 'config_keys',
-           'is_read', 'default_of', 'as_typed', 'key_help', 'help_sections', 'help_text', 'fitted', 'check_key',
-           'dict_of', 'quoted', 'check_resolvers', 'check_yaml', 'check_config_files', 'Override', 'configs',
-           'config_groups', 'parsed', 'named_values', 'read_override', 'expected', 'check_override', 'own_hydra',
-           'compose_cfg', 'in_our_words', 'get_key', 'set_key', 'check_cfg', 'as_settings', 'Composed', 'composed',
-           'load_cfg', 'whole_paths', 'save_cfg', 'saved_settings', 'read_cfg']
+           'shared_out', 'true_false_or_warn', 'true_false_or_count', 'batches_or_share', 'some_batches_or_share',
+           'some_devices', 'DataConf', 'PromptConf', 'ModelConf', 'LossConf', 'OptimizerConf', 'SchedulerConf',
+           'TrainerConf', 'CallbacksConf', 'LoggerConf', 'VisualizationConf', 'EvalConf', 'PredictConf', 'TrainConf',
+           'config_keys', 'is_read', 'default_of', 'as_typed', 'key_help', 'help_sections', 'help_text', 'fitted',
+           'check_key', 'dict_of', 'quoted', 'check_resolvers', 'check_yaml', 'check_config_files', 'Override',
+           'configs', 'config_groups', 'parsed', 'named_values', 'read_override', 'expected', 'check_override',
+           'own_hydra', 'compose_cfg', 'in_our_words', 'get_key', 'set_key', 'check_cfg', 'as_settings', 'Composed',
+           'composed', 'load_cfg', 'whole_paths', 'save_cfg', 'saved_settings', 'read_cfg']
 
 # %% ../nbs/00_config.ipynb #c002
 import os, re, shlex, shutil
@@ -212,6 +212,9 @@ def every_block_moves(v):
 
 def not_zero(v):
     if v==0: raise ConfigError("nothing would be trained")
+
+def shared_out(v):
+    if v is not True: raise ConfigError("clips are always shared out, each once an epoch: leave it out")
 
 # %% ../nbs/00_config.ipynb #ce6398f0
 def true_false_or_warn(v):
@@ -433,7 +436,7 @@ class TrainerConf(Settings, group='trainer'):
     deterministic:Any = opt(None, "true, false or warn", check=true_false_or_warn)
     benchmark:Optional[bool] = opt(None, "let cuDNN choose by trial")
     inference_mode:bool = opt(True, "no autograd bookkeeping in validation")
-    use_distributed_sampler:bool = opt(True, "each GPU sees its share of the clips")
+    use_distributed_sampler:bool = opt(True, "each GPU sees its share of the clips: always", check=shared_out)
     detect_anomaly:bool = opt(False, "find the operation that made a NaN; slow")
     sync_batchnorm:bool = opt(False, "")
     reload_dataloaders_every_n_epochs:int = opt(0, "", lo=0)

@@ -11,7 +11,7 @@ __all__ = ['max_pixels', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'Data
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, stat
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 import numpy as np, torch
@@ -249,7 +249,7 @@ class _TensorFields:
     def __repr__(self):
         def shown(v):
             return f'{str(v.dtype).removeprefix("torch.")}{tuple(v.shape)}' if isinstance(v, Tensor) else repr(v)
-        values = (f'{k.name}={shown(getattr(self, k.name))}' for k in fields(self))
+        values = (f'{k.name}={shown(getattr(self, k.name))}' for k in fields(self) if k.repr)
         return f'{type(self).__name__}({", ".join(values)})'
 
 # %% ../nbs/01_core.ipynb #c009
@@ -270,6 +270,7 @@ class Clip(_TensorFields):
     video_len:Optional[int]=None  # Frames of the whole video; None: as many as the clip
     places:Optional[Tensor]=None  # (N,) int64, each object's place among those of its video: decides its colour
     empty_draws:int=0         # Random windows that showed no object, before this one was drawn
+    draw:Optional[tuple]=field(default=None, repr=False)  # (epoch, number) that it was drawn from; None: not drawn
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]
@@ -293,6 +294,7 @@ class ClipBatch(_TensorFields):
     video_lens:Optional[list]=None  # (B,) frames of each whole video; None: as many as the clip
     places:Optional[Tensor]=None  # (O,) int64, each object's place among those of its video
     empty_draws:int=0         # Random windows without an object, of all B clips
+    draws:Optional[list]=field(default=None, repr=False)  # (B,) of (epoch, number), as the clips have it
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]

@@ -4,17 +4,19 @@
 
 # %% auto #0
 __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'colour', 'affine', 'warp', 'warp_masks', 'Augment', 'FrameCache',
-           'VideoClips', 'Drawn', 'some_of', 'along_objects', 'collate', 'ClipOrder', 'clip_loader']
+           'VideoClips', 'Drawn', 'some_of', 'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share',
+           'ClipBatches', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
 import math
 from collections import OrderedDict
+from functools import partial
 from typing import Any, NamedTuple
 import numpy as np, torch
 import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 from ..config import DataConf, checked, frame_intervals
 from ..core import *
 from .coco import CocoVideo
@@ -381,6 +383,7 @@ def __getitem__(self:VideoClips,
     epoch, i = i if isinstance(i, tuple) else (self.epoch, i)
     gen = generator(self.seed, 'clip', epoch, i) if self.train else None
     clip = self.load(*self.draw(i, gen))
+    clip.draw = epoch, i
     if not self.train: return clip
     seen = clip.state==VISIBLE
     keep = torch.zeros_like(seen)
@@ -404,9 +407,11 @@ def _places(clips):
 
 # %% ../../nbs/14_data.clips.ipynb #70b7ba8c
 def collate(
-    clips:list   # Of `Clip`, all of one length and size
+    clips:list,  # Of `Clip`, all of one length and size
+    shape=(0,0)  # (T,S) of clips, for a batch without any
 )->ClipBatch:    # Objects of clip 0 first
     "Several clips as one batch"
+    if not clips: return no_clips(*shape)
     shapes = {tuple(c.images.shape) for c in clips}
     if len(shapes) > 1:
         raise DataError(f"clips of different shapes {sorted(shapes)} in a batch: "
@@ -422,7 +427,18 @@ def collate(
         video_ids=[c.video_id for c in clips], frame_ids=[c.frame_ids for c in clips],
         valid=torch.stack([c.valid for c in clips]), orig_sizes=[c.orig_size for c in clips],
         ignore=_stacked([c.ignore for c in clips], (T,S,S), 1), video_lens=[c.video_len or len(c) for c in clips],
-        empty_draws=sum(c.empty_draws for c in clips))
+        empty_draws=sum(c.empty_draws for c in clips), draws=[c.draw for c in clips])
+
+# %% ../../nbs/14_data.clips.ipynb #3f1d39f1
+def no_clips(
+    T:int,      # Frames of a clip
+    S:int       # Side of its square
+)->ClipBatch:
+    "A batch without clips and objects: what is left for a process when an epoch does not divide by their number"
+    no, none = torch.zeros(0, dtype=torch.long), torch.zeros(T, 0, dtype=torch.int8)
+    return ClipBatch(images=torch.zeros(0, T, 3, S, S), masks=torch.zeros(T, 0, S, S, dtype=torch.bool), state=none,
+        prompt_frame=no, cat_ids=no, obj_to_video=no, obj_ids=[], places=no, video_ids=[], frame_ids=[],
+        valid=torch.zeros(0, T, dtype=torch.bool), orig_sizes=[], video_lens=[], draws=[])
 
 # %% ../../nbs/14_data.clips.ipynb #c065
 class ClipOrder(Sampler):
@@ -437,16 +453,48 @@ class ClipOrder(Sampler):
         order = torch.randperm(len(self.ds), generator=generator(self.ds.seed, 'order', epoch))
         yield from ((epoch, i) for i in order[self.ds.taken.get(epoch, 0):].tolist())
 
+# %% ../../nbs/14_data.clips.ipynb #cc5e795a
+def my_share(
+    items:list,     # In their order
+    process:int,    # Which one of
+    processes:int   # How many
+)->list:
+    "What one of several processes takes: neighbours, one more for the first ones where it does not come out even"
+    each, more = divmod(len(items), processes)
+    at = process*each + min(process, more)
+    return items[at:at + each + (process < more)]
+
+class ClipBatches(BatchSampler):
+    "The batches of one process: the order is shared out turn by turn, a batch for each process a turn"
+    def __init__(self,
+        sampler,        # `ClipOrder`, the same in every process
+        batch_size=1,   # Of one process
+        drop_last=False,
+        process=0,      # Which one of
+        processes=1     # How many
+    ):
+        super().__init__(sampler, batch_size, drop_last)
+        self.process, self.processes, self.turn = process, processes, batch_size*processes
+    def __len__(self): return math.ceil(len(self.sampler)/self.turn)
+    def __iter__(self):
+        order = list(self.sampler)
+        for at in range(0, len(order), self.turn): yield my_share(order[at:at+self.turn], self.process, self.processes)
+
 # %% ../../nbs/14_data.clips.ipynb #b3ca6893
 def clip_loader(
     ds:VideoClips,       # Clips
     conf:DataConf=None,  # `data.*`; None: that of the clips
     train:bool=None,     # Shuffle? None: as the clips were made
+    process:int=0,       # Which one of the processes of a training
+    processes:int=1,     # How many there are
+    order=None,          # `Sampler`; None: `ClipOrder` in training, as they are else
     **kwargs             # More arguments of `DataLoader`
 )->DataLoader:           # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
     conf, train = checked(conf or ds.conf, DataConf), ds.train if train is None else train
     kwargs = dict(generator=generator(ds.seed, 'loader')) | kwargs
-    return DataLoader(ds, batch_size=conf.batch_size or 1, sampler=ClipOrder(ds) if train else None,
-        collate_fn=collate, num_workers=conf.num_workers, persistent_workers=conf.num_workers > 0,
+    order = order or (ClipOrder(ds) if train else SequentialSampler(ds))
+    batches = ClipBatches(order, conf.batch_size or 1, False, process, processes)
+    return DataLoader(ds, batch_sampler=batches, collate_fn=partial(collate, shape=(conf.video_clip_length, ds.size)),
+        num_workers=conf.num_workers, persistent_workers=conf.num_workers > 0,
         pin_memory=conf.pin_memory and torch.cuda.is_available(), **kwargs)

@@ -221,13 +221,14 @@ def _object_name(batch, o, t):
 @patch
 def for_batch(self:PromptPolicy,
     batch:ClipBatch,  # Its masks and `prompt_frame` are read
-    gen=None          # `torch.Generator`; without one validation takes a fixed one
+    gen=None          # `torch.Generator`, or one a clip; without any, validation takes a fixed one
 )->list:              # O prompts, in the pixels of the square
     "A prompt for each object, made on the frame where it joins"
     if gen is None and not self.train: gen = generator(0)    # one for the batch: objects must not all draw alike
-    prompts = []
+    def of(o): return gen[clip_of[o]] if isinstance(gen, list) else gen
+    prompts, clip_of = [], batch.obj_to_video.tolist()
     for o, t in enumerate(batch.prompt_frame.tolist()):
-        try: prompts.append(self(batch.masks[t,o], gen))
+        try: prompts.append(self(batch.masks[t,o], of(o)))
         except (EmptyMask, PromptError) as e: raise type(e)(f"{_object_name(batch, o, t)}: {e}") from None
     return prompts
 

@@ -78,6 +78,7 @@ def placement(
 def trainer_args(conf:TrainerConf)->dict:
     "The arguments of Lightning's Trainer"
     args = {f.name: getattr(conf, f.name) for f in fields(conf) if f.name!='early_stopping_patience'}
+    args['use_distributed_sampler'] = False         # Lightning's repeats clips to come out even; `VideoData` shares out
     return args | placement(conf, torch.cuda.device_count(), in_notebook())._asdict()
 
 def _lightning(args, **ours):
