@@ -227,17 +227,28 @@ def _not_finite(losses, batch, precision='32-true'):
 
 # %% ../../nbs/43_train.module.ipynb #7d2f2317
 @patch
-def training_step(self:VideoModule, batch, i):
+def losses_of(self:VideoModule, batch:ClipBatch)->dict:
+    "Prompts, a forward over the whole clip, and its loss by term"
     gens = [generator(self.cfg.seed, 'prompts', *draw) for draw in batch.draws]
     self.prompts = self.policy.for_batch(batch, gens)
     self.outs = self.model(batch, self.prompts)
-    losses = self.loss(self.outs, batch)
+    return self.loss(self.outs, batch)
+
+@patch
+def training_step(self:VideoModule, batch, i):
+    losses = self.losses_of(batch)
     if not losses['loss'].isfinite(): raise _not_finite(losses, batch, self.cfg.trainer.precision)
+    self.remember(losses, batch)
+    return losses['loss']
+
+# %% ../../nbs/43_train.module.ipynb #c2b810f1
+@patch
+def remember(self:VideoModule, losses, batch):
+    "What is kept of a step: its loss, and whether its gradient is to be audited"
     self.losses.append(losses['loss'].item())
     self.empty_draws += batch.empty_draws
     self.judged = self.audit is not None and not self.audit.done and informative(batch, self.model.bptt_frames)
     self.log_losses(losses, len(batch))
-    return losses['loss']
 
 @patch
 def log_losses(self:VideoModule, losses, n):   # `n`: clips of the batch
