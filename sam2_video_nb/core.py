@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['max_pixels', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError',
-           'check_pixels', 'check_regular', 'open_picture', 'read_image', 'picture_size', 'to_input', 'to_rgb',
-           'rle_encode', 'turned', 'to_rle', 'rle_decode', 'resize_masks', 'Clip', 'ClipBatch', 'Prompt', 'FrameOut',
-           'generator', 'rand', 'randint', 'on_disk', 'written_whole', 'counted', 'safe_name', 'is_line']
+           'check_pixels', 'check_regular', 'open_picture', 'read_image', 'picture_size', 'normalised', 'to_input',
+           'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'any_pixel', 'resize_masks', 'Clip', 'ClipBatch',
+           'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'written_whole', 'counted', 'safe_name',
+           'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, stat
@@ -71,15 +72,19 @@ def open_picture(
 
 # %% ../nbs/01_core.ipynb #c019
 def read_image(
-    path   # Any picture that PIL reads
-)->Image.Image:  # RGB
+    path,            # Any picture that PIL reads
+    at_least=None    # Side in pixels that is enough: a JPEG twice as large or more is decoded at a half, a quarter, …
+)->Image.Image:      # RGB
     "A picture in RGB; raises `DataError` with the path if it cannot be read"
     try:
         with open_picture(path) as im:
             if im.mode[0] in 'IF':    # PIL would make it white
                 raise DataError(f"{path}: a picture of more than 8 bits ({im.mode}): convert it to 8 bits first, "
                     "with the contrast that you want")
-            return ImageOps.exif_transpose(im).convert('RGB')
+            if at_least: im.draft('RGB', (at_least, at_least))
+            ImageOps.exif_transpose(im, in_place=True)
+            im.load()
+            return im if im.mode=='RGB' else im.convert('RGB')
     except DataError: raise
     except FileNotFoundError:
         raise DataError(f"{path}: no such image: check file_name and the image root "
@@ -99,14 +104,19 @@ def picture_size(
 # %% ../nbs/01_core.ipynb #dc9d4b8e
 MEAN, STD = tensor([0.485, 0.456, 0.406])[:,None,None], tensor([0.229, 0.224, 0.225])[:,None,None]
 
+def normalised(
+    x:Tensor   # (…,3,H,W) uint8
+)->Tensor:     # The same shape, float32
+    "Pixels as SAM 2 sees them, on the device where they are"
+    x = x.to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+    return x.div_(255).sub_(MEAN.to(x.device)).div_(STD.to(x.device))
+
 def to_input(
     image:Image.Image,  # RGB, any size
     size:int            # Side of the square
 )->Tensor:              # (3,size,size) float32, normalised
     "SAM 2's resize and normalisation"
-    square = np.array(image.resize((size, size)))/255.    # divided in double precision, as there
-    x = torch.from_numpy(square).float().permute(2,0,1)
-    return (x - MEAN) / STD
+    return normalised(torch.from_numpy(np.array(image.resize((size, size)))).permute(2,0,1))
 
 # %% ../nbs/01_core.ipynb #835f32b8
 def to_rgb(
@@ -214,6 +224,13 @@ def _centre_pixel(mask):
     i = ((ys.float()-ys.float().mean())**2 + (xs.float()-xs.float().mean())**2).argmin()
     return int(ys[i]), int(xs[i])
 
+def any_pixel(
+    masks:Tensor   # (…,H,W) bool
+)->Tensor:         # (…) bool
+    "Which masks have a pixel"
+    if masks.device.type!='cpu': return masks.flatten(-2).any(-1)
+    return torch.from_numpy(masks.numpy().reshape(*masks.shape[:-2], -1).any(-1))     # a hundred times as fast
+
 def resize_masks(
     masks:Tensor,  # (N,H,W) bool
     size           # Side of the square, or (H,W)
@@ -224,7 +241,7 @@ def resize_masks(
     if (H, W) == (h, w): return masks.reshape(-1, H, W)
     if not len(masks): return masks.new_zeros(0, h, w)
     out = F.interpolate(masks[:,None].float(), (h, w), mode='bilinear', align_corners=False, antialias=True)[:,0] >= 0.5
-    vanished = masks.flatten(1).any(1) & ~out.flatten(1).any(1)
+    vanished = any_pixel(masks) & ~any_pixel(out)
     for n in vanished.nonzero().flatten().tolist():
         y, x = _centre_pixel(masks[n])
         out[n, min(int((y+.5)*h/H), h-1), min(int((x+.5)*w/W), w-1)] = True
@@ -256,7 +273,7 @@ class _TensorFields:
 @dataclass(repr=False)
 class Clip(_TensorFields):
     "`T` frames of one video with `N` objects"
-    images:Tensor             # (T,3,S,S) float32, normalised as SAM 2 does
+    images:Tensor             # (T,3,S,S) float32, normalised as SAM 2 does; uint8 while `change` is to be done
     masks:Tensor              # (T,N,S,S) bool
     state:Tensor              # (T,N) int8: 1 visible, 0 absent, -1 unlabelled, not yet live, or padding
     prompt_frame:Tensor       # (N,) int64, the frame of the clip on which an object is prompted
@@ -271,6 +288,7 @@ class Clip(_TensorFields):
     places:Optional[Tensor]=None  # (N,) int64, each object's place among those of its video: decides its colour
     empty_draws:int=0         # Random windows that showed no object, before this one was drawn
     draw:Optional[tuple]=field(default=None, repr=False)  # (epoch, number) that it was drawn from; None: not drawn
+    change:Any=None           # What is left to do to the frames, where they are as read: `data.clips.Change`
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]
@@ -279,7 +297,7 @@ class Clip(_TensorFields):
 @dataclass(repr=False)
 class ClipBatch(_TensorFields):
     "`B` clips, their objects side by side"
-    images:Tensor             # (B,T,3,S,S) float32
+    images:Tensor             # (B,T,3,S,S) float32; uint8 while `changes` are to be done
     masks:Tensor              # (T,O,S,S) bool
     state:Tensor              # (T,O) int8
     prompt_frame:Tensor       # (O,) int64
@@ -295,6 +313,7 @@ class ClipBatch(_TensorFields):
     places:Optional[Tensor]=None  # (O,) int64, each object's place among those of its video
     empty_draws:int=0         # Random windows without an object, of all B clips
     draws:Optional[list]=field(default=None, repr=False)  # (B,) of (epoch, number), as the clips have it
+    changes:Optional[list]=None   # (B,) what is left to do to each clip's frames, where they are as read
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]

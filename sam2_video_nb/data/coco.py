@@ -663,13 +663,18 @@ def ignore(self:CocoVideo, vid, i:int)->Optional[Tensor]:
 
 # %% ../../nbs/10_data.coco.ipynb #c053
 @patch
-def image(self:CocoVideo, vid, i:int)->Image.Image:
+def image(self:CocoVideo,
+    vid,           # Video id
+    i:int,         # Frame of the video
+    at_least=None  # Side in pixels that is enough, as for `read_image`
+)->Image.Image:
     "A frame in RGB; raises `DataError` if it cannot be read or is not of the JSON's size"
     f = self._frame(vid, i)
-    im = read_image(f.path)
-    if f.size and im.size[::-1] != f.size:
-        raise DataError(f"{f.path}: image {f.id!r}: the picture is {im.size[1]}x{im.size[0]} (height x width), "
-            f"{self.path} says {f.size[0]}x{f.size[1]}{turned(im.size[::-1], f.size)}: make them agree")
+    im = read_image(f.path, at_least)
+    size = picture_size(f.path) if at_least else im.size[::-1]      # decoded at a half, it is of another
+    if f.size and size != f.size:
+        raise DataError(f"{f.path}: image {f.id!r}: the picture is {size[0]}x{size[1]} (height x width), "
+            f"{self.path} says {f.size[0]}x{f.size[1]}{turned(size, f.size)}: make them agree")
     return im
 
 # %% ../../nbs/10_data.coco.ipynb #c062

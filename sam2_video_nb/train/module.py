@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, SequentialSampler
 from ..config import *
 from ..core import *
 from ..data.coco import CocoVideo
-from ..data.clips import VideoClips, clip_loader
+from ..data.clips import VideoClips, clip_loader, ready
 from ..model.prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
 from ..model.weights import Start, read_start, weights_hash
 from ..model.sam2 import GradientAudit, build_model, informative, memory_modules, portable, resolve_start
@@ -116,7 +116,7 @@ class VideoData(pl.LightningDataModule):
         self.clips.set_epoch(self.trainer.current_epoch if self.begin is None else self.begin)
         order = SequentialSampler(self.clips) if self.trainer.overfit_batches else None    # the same batches each epoch
         return clip_loader(self.clips, self.conf, train=True, process=self.process, processes=self.processes,
-            order=order)
+            order=order, raw=True)
 
     def val_dataloader(self):
         if self.coco is None: return []
@@ -226,6 +226,10 @@ def _not_finite(losses, batch, precision='32-true'):
     return ModelError(f"the loss is not finite ({bad}) on {where}: {advice}")
 
 # %% ../../nbs/43_train.module.ipynb #7d2f2317
+@patch
+def on_after_batch_transfer(self:VideoModule, batch, dataloader_idx):
+    return ready(batch) if isinstance(batch, ClipBatch) else batch
+
 @patch
 def losses_of(self:VideoModule, batch:ClipBatch)->dict:
     "Prompts, a forward over the whole clip, and its loss by term"
