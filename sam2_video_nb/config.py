@@ -13,7 +13,7 @@ __all__ = ['types', 'refused', 'reads', 'most_used', 'aliases', 'Sam2VideoError'
            'check_key', 'dict_of', 'quoted', 'check_resolvers', 'check_yaml', 'check_config_files', 'Override',
            'configs', 'config_groups', 'parsed', 'named_values', 'read_override', 'expected', 'check_override',
            'own_hydra', 'compose_cfg', 'in_our_words', 'get_key', 'set_key', 'check_cfg', 'as_settings', 'Composed',
-           'composed', 'load_cfg', 'whole_paths', 'save_cfg', 'saved_settings', 'read_cfg']
+           'composed', 'load_cfg', 'whole_paths', 'config_text', 'saved_settings', 'read_cfg']
 
 # %% ../nbs/00_config.ipynb #c002
 import os, re, shlex, shutil
@@ -1066,18 +1066,18 @@ def whole_paths(
         if v and names_one and names_one(v): set_key(out, key, os.path.abspath(v))
     return out
 
-def save_cfg(
+def config_text(
     cfg:TrainConf,   # Of a run
-    path             # config.yaml
-):
-    "Write settings as a config to start from"
+    path             # config.yaml, where it will be
+)->str:
+    "Settings as a config to start from"
     from omegaconf import OmegaConf
     path, cfg = Path(path), whole_paths(cfg)
     mix = cfg.prompts.mix
     cfg.prompts.mix = dict.fromkeys(PromptConf().mix, 0.) | mix      # Hydra would add what is left out to it
     text = OmegaConf.to_yaml(OmegaConf.structured(cfg))
     head = _head.format(folder=shlex.quote(os.path.abspath(path.parent)), name=path.stem)
-    path.write_text(head+text, encoding='utf-8')
+    return head+text
 
 # %% ../nbs/00_config.ipynb #e7739c28
 def saved_settings(

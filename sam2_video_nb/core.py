@@ -6,12 +6,12 @@
 __all__ = ['max_pixels', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError',
            'check_pixels', 'check_regular', 'open_picture', 'read_image', 'picture_size', 'normalised', 'to_input',
            'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'any_pixel', 'resize_masks', 'Clip', 'ClipBatch',
-           'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'written_whole', 'counted', 'safe_name',
-           'is_line']
+           'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error', 'written_whole',
+           'append_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -367,22 +367,78 @@ def on_disk(path):
         if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise
     finally: os.close(f)
 
+# %% ../nbs/01_core.ipynb #978ccddc
+_why_not = {   # errno → why nothing can be written, what to do
+    'ENOSPC': ("no space left on the disk", "make room"),
+    'EDQUOT': ("the quota of this disk is used up", "make room"),
+    'EFBIG': ("larger than a file may be here", "raise the limit (ulimit -f), or choose another disk"),
+    'EROFS': ("the disk can only be read", "choose another folder"),
+    'EACCES': ("no permission to write there", "choose another folder, or change its permissions"),
+    'EPERM': ("no permission to write there", "choose another folder, or change its permissions"),
+    'EEXIST': ("a file stands where a folder is needed", "choose another folder"),
+    'ENOTDIR': ("a file stands where a folder is needed", "choose another folder"),
+    'EISDIR': ("a folder has this name", "choose another name"),
+    'ENAMETOOLONG': ("the name is too long", "choose a shorter one")}
+_why_not = {getattr(errno, k): v for k, v in _why_not.items() if hasattr(errno, k)}     # Windows has no quotas
+_full = {getattr(errno, k, None) for k in ('ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS')}       # no reading ends in these
+
+# %% ../nbs/01_core.ipynb #e3331c44
+class DiskError(Sam2VideoError, OSError):
+    "A file that could not be written: which, why, what is kept and what to do"
+    def __str__(self): return self.args[0]
+
+def disk_error(
+    e:OSError,    # As the system raised it
+    path,         # What was to be written
+    kept:str=''   # What is still there, in words; empty: what was there before, if it was
+)->DiskError:
+    "A failed write in words"
+    if isinstance(e, DiskError): return e
+    why, what_to_do = _why_not.get(e.errno, (e.strerror or str(e), "choose another folder"))
+    if not kept: kept = "the file of before is kept as it was" if os.path.isfile(path) else "nothing half is left there"
+    out = DiskError(f"{path}: not written: {why}; {kept}: {what_to_do}")
+    out.errno, out.strerror, out.path = e.errno, why, Path(path)
+    return out
+
 # %% ../nbs/01_core.ipynb #c034
+def _of_writing(e, path):
+    "Is it `path` that an error is about, and not a file that was read to write it?"
+    if isinstance(e, DiskError) or e.errno in _full: return True
+    about = {str(f) for f in (e.filename, e.filename2) if f is not None}
+    return e.errno in _why_not and bool(about & {str(path), *map(str, path.parents)})
+
 @contextmanager
 def written_whole(
     path,       # Where the file shall be
     sync=False  # Wait until it is on the disk before it takes the old one's place: for what must outlast a power cut
-):              # Context: the temporary path to write to, in the same folder
+):              # Context: the temporary path to write to, in the same folder; raises `DiskError`
     "Write to a temporary name, rename at the end, leave nothing behind on an error"
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield tmp
         if sync: on_disk(tmp)
         os.replace(tmp, path)
         if sync: on_disk(path.parent)
-    finally: tmp.unlink(missing_ok=True)
+    except OSError as e:
+        if _of_writing(e, tmp) or _of_writing(e, path): raise disk_error(e, path) from e
+        raise
+    finally:
+        with suppress(OSError): tmp.unlink()       # there is none, or a disk that can only be read
+
+# %% ../nbs/01_core.ipynb #8e98e2c8
+def append_whole(
+    f,          # File that was opened with 'ab' and buffering=0
+    text:str    # To add
+):
+    "Add a text to a file, whole or not at all; raises `DiskError`"
+    at, left = f.seek(0, 2), memoryview(text.encode())
+    try:
+        while left: left = left[f.write(left):]
+    except OSError as e:
+        f.truncate(at)
+        raise disk_error(e, f.name, "all before it is kept") from e
 
 # %% ../nbs/01_core.ipynb #96710e94
 def counted(

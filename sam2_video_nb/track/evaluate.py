@@ -19,7 +19,7 @@ from .. import __version__
 from ..config import *
 from ..core import *
 from ..show import clip_frames, save_gif
-from ..run import logging_to, new_run
+from ..run import disk_may_fail, logging_to, new_run, save_cfg
 from ..data.coco import CocoVideo
 from ..data.datasets import datasets, scorable, test_videos, video_prints
 from ..model.prompts import PromptPolicy

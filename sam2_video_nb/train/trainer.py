@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, Timer
 from ..config import *
 from ..core import *
-from ..run import Status, logging_to, new_run
+from ..run import Status, disk_may_fail, logging_to, new_run, save_cfg
 from ..data.datasets import counts, datasets, test_videos, video_prints
 from ..model.weights import load_weights, read_checkpoint, read_optimizer
 from ..model.sam2 import device_of, model_label
