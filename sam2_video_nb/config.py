@@ -325,6 +325,10 @@ class ModelConf(Settings, group='model'):
         "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official "
         "ones of model.name; empty: random weights",
         path=exists)
+    base_path:Optional[str] = opt(None,
+        "weights that a delta in checkpoint_path belongs to: a file, hub or hub:owner/name (downloaded); empty: "
+        "where the delta says, but nothing is downloaded because a file says so",
+        path=exists)
     trainable_modules:Any = opt(None,
         "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
         "nano without a checkpoint",
@@ -589,7 +593,7 @@ def config_keys(
 
 # %% ../nbs/00_config.ipynb #c023
 _common = '''
-    model.name model.config_path model.checkpoint_path
+    model.name model.config_path model.checkpoint_path model.base_path
     model.prompt_type model.num_pos_points model.num_neg_points model.include_center prompts.*
     data.image_size data.annotated_key data.objects data.image_root data.allow_absolute
     trainer.accelerator trainer.precision seed log_level output_dir'''

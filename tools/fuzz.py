@@ -6,7 +6,8 @@ Each input gives a value or one of our errors, within the time and the memory, a
 folder of its own, started, or fetched. What breaks this is made smaller by `hypothesis` and kept in --out, a folder
 a finding, with the traceback. Without targets: all of them, the count divided among them. Exit 1 if anything was found.
 """
-import argparse, copy, io, json, os, re, resource, shutil, signal, subprocess, sys, tempfile, time, traceback, warnings, zipfile
+import argparse, copy, io, json, os, re, resource, shutil, signal, subprocess, sys, tempfile, time, traceback
+import warnings, zipfile
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -21,12 +22,14 @@ def target(share):
     return keep
 
 # What has broken readers before, and what a hostile file would try
-odd = [None, True, False, 0, -1, 1, 2, 3, 7, 255, 256, 10_000, 2**31-1, 2**31, 2**32, 2**63, -2**63, 10**18, 10**30, 10**400,
-       .5, -0., 1e-320, 1e38, 1e308, -1e308, float('nan'), float('inf'), -float('inf'), '', ' ', '0', '-1', '1e9', 'None',
-       '\0', 'a\0b', 'a\nb', '\x1b[31mred\x1b]0;title\x07', '<script>alert(1)</script>', '&lt;', 'a|b', '\\', '\u202e', '\ud800',
-       '٣', '🎈', 'é', '../x', '../../../etc/passwd', '/etc/passwd', '/dev/zero', '/dev/stdin', '..\\x', 'C:\\x', '.', '..', '~',
-       'file:///etc/passwd', 'http://127.0.0.1:9/x', 'hub', 'hub:a/b', '${oc.env:HOME}', '${data}', '{0.__class__}', '%s%n',
-       'x'*10_000, [], {}, [[]], [None], [{}], {'': 0}, {'a': {}}, [0]*1000, [[0, 0]], '[1,2]', '{a:1}', 'os.system', '__class__']
+odd = [None, True, False, 0, -1, 1, 2, 3, 7, 255, 256, 10_000, 2**31-1, 2**31, 2**32, 2**63, -2**63, 10**18, 10**30,
+       10**400, .5, -0., 1e-320, 1e38, 1e308, -1e308, float('nan'), float('inf'), -float('inf'),
+       '', ' ', '0', '-1', '1e9', 'None', '\0', 'a\0b', 'a\nb', '\x1b[31mred\x1b]0;x\x07',
+       '<script>alert(1)</script>', '&lt;', 'a|b', '\\', '\u202e', '\ud800', '٣', '🎈', 'é', '../x', '../../../etc/passwd', '/etc/passwd',
+       '/dev/zero',
+       '/dev/stdin', '..\\x', 'C:\\x', '.', '..', '~', 'file:///etc/passwd', 'http://127.0.0.1:9/x', 'hub', 'hub:a/b',
+       '${oc.env:HOME}', '${data}', '{0.__class__}', '%s%n', 'x'*10_000, '[1,2]', '{a:1}', 'os.system', '__class__',
+       [], {}, [[]], [None], [{}], {'': 0}, {'a': {}}, [0]*1000, [[0, 0]]]
 
 def nested(depth, kind):
     out = 0
@@ -49,7 +52,8 @@ def value(data):
     "A value that may be anything, odd ones most often"
     s = st()
     plain = s.one_of(s.integers(), s.floats(), s.text(max_size=8), s.booleans(), s.none())
-    deep = s.recursive(plain, lambda o: s.lists(o, max_size=3) | s.dictionaries(s.text(max_size=4), o, max_size=3), max_leaves=6)
+    def more(o): return s.lists(o, max_size=3) | s.dictionaries(s.text(max_size=4), o, max_size=3)
+    deep = s.recursive(plain, more, max_leaves=6)
     return copy.deepcopy(pick(data, odd)) if data.draw(s.integers(0, 3)) else data.draw(deep)
 
 def places(o, path=()):
@@ -76,7 +80,7 @@ def changed(data, o, most=3):
         elif how==3: home[k] = json.loads(json.dumps(at(o, pick(data, ways))))      # of another place
         elif how==4 and isinstance(home, list): home.insert(k, home[k])
         elif how==4: home[pick(data, [v for v in odd if isinstance(v, str)])] = home.pop(k)
-        else: home[k] = pick(data, [[home[k]], {'a': home[k]}, str(home[k]), [copy.deepcopy(home[k]) for _ in range(3)]])
+        else: home[k] = copy.deepcopy(pick(data, [[home[k]], {'a': home[k]}, str(home[k]), [home[k], home[k]]]))
     return o
 
 def damaged(data, b, most=4):
@@ -91,7 +95,7 @@ def damaged(data, b, most=4):
         elif how==2: del b[i:]
         elif how==3: del b[i:i+data.draw(st().integers(1, 16))]
         elif how==4: b[i:i] = data.draw(st().binary(max_size=16))
-        elif how==5: b[i:i+4] = pick(data, [b'\xff'*4, b'\0'*4, b'\x7f\xff\xff\xff', b'\xff\xff\xff\x7f', b'\0\0\0\x01'])
+        elif how==5: b[i:i+4] = pick(data, [b'\xff'*4, b'\0'*4, b'\x7f\xff\xff\xff', b'\xff\xff\xff\x7f', b'\0\0\0\1'])
         else: b[i:i] = b[data.draw(st().integers(0, len(b)-1)):][:64]
     return bytes(b)
 
@@ -102,7 +106,8 @@ def text_of(o):
 def write(path, o):
     "Bytes, a text, or plain values as JSON"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(o if isinstance(o, bytes) else (o if isinstance(o, str) else text_of(o)).encode('utf-8', 'surrogatepass'))
+    if not isinstance(o, bytes): o = (o if isinstance(o, str) else text_of(o)).encode('utf-8', 'surrogatepass')
+    path.write_bytes(o)
 
 def maybe_damaged(data, o, most=3):
     "Plain values changed; now and then the text of them"
@@ -173,7 +178,8 @@ class Rle(Target):
         polygon = s.lists(number, max_size=12)
         good = [[[2, 2, 20, 2, 20, 20]], dict(size=[32, 32], counts=[10, 20, 994]), dict(size=[32, 32], counts='0PP1')]
         if data.draw(s.booleans()): seg, size = pick(data, good), [32, 32]
-        else: seg = data.draw(s.fixed_dictionaries(dict(size=s.just(size), counts=counts)) | s.lists(polygon, max_size=3))
+        elif data.draw(s.booleans()): seg = dict(size=size, counts=data.draw(counts))
+        else: seg = data.draw(s.lists(polygon, max_size=3))
         if not data.draw(s.integers(0, 2)): seg = changed(data, seg)
         write(folder/'rle.json', dict(seg=seg, size=pick(data, [size, [32, 32], None])))
     def read(self, folder, how):
@@ -203,13 +209,13 @@ class Picture(Target):
         self.files = {}
         exif = Image.Exif()
         exif[0x0112] = 6
-        for kind, ext, im in (('PNG', 'png', Image.fromarray(a)), ('JPEG', 'jpg', Image.fromarray(a)),
-                ('WEBP', 'webp', Image.fromarray(a)), ('BMP', 'bmp', Image.fromarray(a)), ('TIFF', 'tif', Image.fromarray(a)),
-                ('GIF', 'gif', Image.fromarray(a[..., 0])), ('PNG', 'p.png', Image.fromarray(a[..., 0] % 4).convert('P')),
-                ('PNG', '16.png', Image.fromarray(a[..., 0].astype('uint16')*200)), ('PPM', 'ppm', Image.fromarray(a)),
-                ('PNG', 'a.png', Image.fromarray(np.dstack([a, a[..., :1]]))), ('TGA', 'tga', Image.fromarray(a))):
-            b = io.BytesIO()
-            im.save(b, kind, **(dict(exif=exif) if ext in ('jpg', 'webp') else {}))
+        kinds = dict(png=a, jpg=a, webp=a, bmp=a, tif=a, gif=a[..., 0], ppm=a, tga=a) | {
+            'grey.png': a[..., 0], '16.png': a[..., 0].astype('uint16')*200, 'a.png': np.dstack([a, a[..., :1]])}
+        names = dict(jpg='JPEG', tif='TIFF')
+        for ext, pixels in kinds.items():
+            b, kind, im = io.BytesIO(), ext.split('.')[-1], Image.fromarray(pixels)
+            if ext=='grey.png': im = im.convert('P')
+            im.save(b, names.get(kind, kind.upper()), **(dict(exif=exif) if ext in ('jpg', 'webp') else {}))
             self.files[ext] = b.getvalue()
         for n, (w, h, kind) in enumerate([(13_000, 13_000, 2), (9_990, 9_990, 6), (60_000, 60_000, 0)]):
             self.files[f'bomb{n}.png'] = png_of(w, h, kind=kind)
@@ -267,19 +273,19 @@ class Checkpoint(Target):
         self.about = dict(model=self.settings, image_size=32, start=None, start_hash=None, seed=0, chosen_on=['a'],
             result=dict(JF=.5), before=None, prompts=dict(prompt_type='mask'), place=dict(epoch=1, step=2))
         self.few = {'memory_encoder.a': torch.zeros(2, 3), 'no_mem_embed': torch.ones(1)}
-        write_checkpoint(self.base/'few.ckpt', dict(state_dict=self.few, sam2_video_nb=self.about, epoch=1, global_step=2,
-            optimizer_states=[dict(state={}, param_groups=[])]))
+        write_checkpoint(self.base/'few.ckpt', dict(state_dict=self.few, sam2_video_nb=self.about, epoch=1,
+            global_step=2, optimizer_states=[dict(state={}, param_groups=[])]))
         torch.save(dict(model=self.few), self.base/'few.pt')
         torch.save(self.few, self.base/'old.pt', _use_new_zipfile_serialization=False)
         write_weights(self.base/'few.safetensors', self.few, self.about)
         write_weights(self.base/'base.safetensors', self.few, self.about)
-        trained = dict(self.few, no_mem_embed=torch.zeros(1))
-        write_delta(self.base/'delta.safetensors', trained, self.few, 'base.safetensors', dict(self.about, model='nano'))
+        trained, about = dict(self.few, no_mem_embed=torch.zeros(1)), dict(self.about, model='nano')
+        write_delta(self.base/'delta.safetensors', trained, self.few, 'base.safetensors', about)
     def draw(self, data, folder):
         from sam2_video_nb.model.weights import weights_hash
         import torch
-        name = pick(data, ['few.ckpt', 'few.pt', 'old.pt', 'few.safetensors', 'delta.safetensors', 'about.ckpt', 'about.safetensors',
-            'about.delta', 'model.ckpt'])
+        name = pick(data, ['few.ckpt', 'few.pt', 'old.pt', 'few.safetensors', 'delta.safetensors', 'about.ckpt',
+            'about.safetensors', 'about.delta', 'model.ckpt'])
         shutil.copyfile(self.base/'base.safetensors', folder/'base.safetensors')
         if not name.startswith(('about', 'model')):
             file, b = folder/name, (self.base/name).read_bytes()
@@ -294,7 +300,8 @@ class Checkpoint(Target):
         else:
             from safetensors.torch import save_file
             if name=='about.delta':
-                about = changed(data, dict(self.about, model='nano', base='base.safetensors', base_hash=weights_hash(self.few)))
+                own = dict(model='nano', base='base.safetensors', base_hash=weights_hash(self.few))
+                about = changed(data, self.about | own)
                 name = 'about.safetensors'
             save_file(self.few, folder/name, dict(sam2_video_nb=text_of(about)))
         return dict(file=folder/name, build=True)
@@ -302,17 +309,18 @@ class Checkpoint(Target):
         from sam2_video_nb.model.prompts import prompts_of, seen_prompts
         from sam2_video_nb.model.sam2 import build_sam2, default_size, portable
         from sam2_video_nb.model.weights import read_checkpoint, read_optimizer, read_start
-        each(lambda: read_optimizer(how['file']), lambda: read_checkpoint(how['file']))
+        if not how.get('build'): each(lambda: read_optimizer(how['file']), lambda: read_checkpoint(how['file']))
         start = read_start(how['file'])
         if not how.get('build'): return
         prompts_of(start.about), seen_prompts(start.about), portable(start.name)
-        build_sam2(start.name, min(start.image_size or default_size(start.name), 64))
+        build_sam2(start.name, min(start.image_size or default_size(start.name), 64), weights=start.weights)
 
 def changed_tensors(data, weights):
     "A checkpoint's tensors, some of another kind"
     import torch
-    kinds = [torch.zeros(2, 3), torch.zeros(0), torch.tensor(3), torch.ones(2, dtype=torch.complex64), torch.zeros(2).half(),
-        torch.zeros(2).to(torch.float8_e5m2), torch.zeros(1).expand(10**9), torch.eye(2).to_sparse(), 1, None, 'a', [], {}]
+    kinds = [torch.zeros(2, 3), torch.zeros(0), torch.tensor(3), torch.ones(2, dtype=torch.complex64),
+        torch.zeros(2).half(), torch.zeros(2).to(torch.float8_e5m2), torch.zeros(1).expand(10**9),
+        torch.eye(2).to_sparse(), torch.zeros(2, device='meta'), 1, None, 'a', [], {}]
     out = dict(weights)
     for _ in range(data.draw(st().integers(0, 2))):
         out[pick(data, [*out, 'epoch', 'a.b', 3, ''])] = pick(data, kinds)
@@ -321,9 +329,10 @@ def changed_tensors(data, weights):
 def lines_changed(data, text):
     "Lines of a text changed, moved, taken away"
     lines = text.splitlines()
-    bits = ['a: &x [1]', 'b: *x', '<<: *x', '- '*30, '? a', '!!python/object/apply:os.system [x]', '${oc.env:HOME}', '${data}',
-        'a: ${a}', '\t', ':', '"', "'", '%YAML 9.9', '---', '...', '[', '{', '|', '>', '@', '\x1b', '\0', '\ufeff', 'a: 1e999', 'x: .nan',
-        'a: 0x'+'f'*5000, '[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[', 'defaults: [x]', 'defaults: null', 'hydra: {run: {dir: /x}}', '_target_: os.system']
+    bits = ['a: &x [1]', 'b: *x', '<<: *x', '- '*30, '? a', '!!python/object/apply:os.system [x]', '${oc.env:HOME}',
+        '${data}', 'a: ${a}', '\t', ':', '"', "'", '%YAML 9.9', '---', '...', '[', '{', '|', '>', '@', '\x1b', '\0',
+        '\ufeff', 'a: 1e999', 'x: .nan', 'a: 0x'+'f'*5000, '['*32, 'defaults: [x]', 'defaults: null',
+        'hydra: {run: {dir: /x}}', '_target_: os.system']
     for _ in range(data.draw(st().integers(1, 3))):
         if not lines: break
         i, how = data.draw(st().integers(0, len(lines)-1)), data.draw(st().integers(0, 5))
@@ -345,7 +354,8 @@ class Yaml(Target):
     def draw(self, data, folder):
         of = pick(data, ['run', 'model'])
         text = lines_changed(data, getattr(self, of))
-        write(folder/f'{of}.yaml', damaged(data, text.encode('utf-8', 'replace')) if not data.draw(st().integers(0, 7)) else text)
+        if not data.draw(st().integers(0, 7)): text = damaged(data, text.encode('utf-8', 'replace'))
+        write(folder/f'{of}.yaml', text)
         return dict(of=of, compose=not data.draw(st().integers(0, 5)))
     def read(self, folder, how):
         from sam2_video_nb.config import load_cfg, read_cfg, saved_settings
@@ -362,10 +372,12 @@ class Overrides(Target):
         from sam2_video_nb.config import config_keys
         self.keys = [k for k, _ in config_keys()]
     def draw(self, data, folder):
-        key = pick(data, [*self.keys, 'recipe', 'hydra.run.dir', 'a.b', 'hydra/launcher', 'data', 'optimizer.extra.a', '_target_', ''])
+        others = ['recipe', 'hydra.run.dir', 'a.b', 'hydra/launcher', 'data', 'optimizer.extra.a', '_target_', '']
+        key = pick(data, [*self.keys, *others])
         sign = pick(data, ['', '', '', '+', '++', '~'])
         v = value(data)
-        text = pick(data, [str(v)[:400], text_of(v)[:400], data.draw(st().text(alphabet='[]{}(),:=${}\'"\\ab1.-~', max_size=12))])
+        signs = data.draw(st().text('[]{}(),:=${}\'"\\ab1.-~', max_size=12))
+        text = pick(data, [str(v)[:400], text_of(v)[:400], signs])
         write(folder/'override.txt', f'{sign}{key}={text}' if data.draw(st().integers(0, 9)) else text)
         return dict(command=pick(data, [None, 'train', 'eval', 'predict']))
     def read(self, folder, how):
@@ -379,7 +391,8 @@ class Video(Target):
     def setup(self):
         import av, numpy as np
         self.files = {}
-        for ext, codec in (('mp4', 'libx264'), ('mp4', 'mpeg4'), ('mkv', 'libx264'), ('avi', 'mpeg4'), ('webm', 'libvpx'), ('mov', 'mjpeg')):
+        kinds = 'libx264.mp4 mpeg4.mp4 libx264.mkv mpeg4.avi libvpx.webm mjpeg.mov'.split()
+        for codec, ext in (k.split('.') for k in kinds):
             path = self.base/f'{codec}.{ext}'
             with av.open(str(path), 'w') as f:
                 s = f.add_stream(codec, rate=10)
@@ -405,14 +418,17 @@ class Npz(Target):
     "Volumes"
     def draw(self, data, folder):
         import numpy as np
-        kinds = ['uint8', 'uint16', 'int16', 'float32', 'float64', 'bool', 'complex64', 'U3', 'O', 'int64', 'M8[s]', 'V4']
+        kinds = ['uint8', 'uint16', 'int16', 'float32', 'float64', 'bool', 'complex64', 'U3', 'O', 'int64', 'M8[s]',
+            'V4']
         sides = [(3, 8, 9), (3, 8, 9, 3), (1, 1, 1), (0, 8, 9), (3, 8), (3, 8, 9, 4), (2, 3, 8, 9)]
         def array(kind):
             a = np.zeros(pick(data, sides), kind) if data.draw(st().booleans()) else np.ones(sides[0]).astype(kind)
             if kind.startswith('float') and a.size: a.flat[0] = pick(data, [float('nan'), float('inf'), 1e38, 0])
             return a
-        arrays = {pick(data, ['imgs', 'imgs', 'gts', 'spacing', '../x', '']): array(pick(data, kinds)) for _ in range(3)}
-        if data.draw(st().booleans()): arrays = dict(imgs=np.zeros(sides[0], np.uint8), gts=np.ones(sides[0], np.uint8)) | arrays
+        names = ['imgs', 'imgs', 'gts', 'spacing', '../x', '']
+        arrays = {pick(data, names): array(pick(data, kinds)) for _ in range(3)}
+        good = dict(imgs=np.zeros(sides[0], np.uint8), gts=np.ones(sides[0], np.uint8))
+        if data.draw(st().booleans()): arrays = good | arrays
         b = io.BytesIO()
         with zipfile.ZipFile(b, 'w', pick(data, [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as z:
             for name, a in arrays.items():
@@ -445,8 +461,8 @@ class Tiff(Target):
         if which!=1: imgs = damaged(data, imgs)
         if which!=0: labels = damaged(data, labels)
         ctc = not data.draw(st().integers(0, 2))
-        for file, b in (('01/t000.tif', imgs), ('01_GT/TRA/man_track000.tif', labels)) if ctc else (('i.tif', imgs), ('l.tif', labels)):
-            write(folder/file, b)
+        files = ('01/t000.tif', '01_GT/TRA/man_track000.tif') if ctc else ('i.tif', 'l.tif')
+        for file, b in zip(files, (imgs, labels)): write(folder/file, b)
         return dict(ctc=ctc)
     def read(self, folder, how):
         from sam2_video_nb.data.formats import convert_ctc, convert_tiff
@@ -476,7 +492,8 @@ class Formats(Target):
             os.symlink(self.base/'ytvis/JPEGImages', folder/'JPEGImages')
             write(folder/'instances.json', maybe_damaged(data, self.ytvis))
         elif of=='sav':
-            shutil.copyfile(self.sav_file.with_name(self.sav_file.stem.removesuffix('_manual')+'.mp4'), folder/'v.mp4')
+            film = self.sav_file.stem.removesuffix('_manual')+'.mp4'
+            shutil.copyfile(self.sav_file.with_name(film), folder/'v.mp4')
             write(folder/'v_manual.json', maybe_damaged(data, self.sav))
         elif of=='tool':
             os.symlink(self.base/'frames', folder/'frames')
@@ -484,14 +501,16 @@ class Formats(Target):
         else:
             for kind in ('JPEGImages', 'Annotations'): os.symlink(self.base/'davis'/kind, folder/kind)
             write(folder/'meta.json', maybe_damaged(data, self.meta))
-        return dict(of=of, tracks=pick(data, [None, 'iou', 'category', 'single']), crowd=pick(data, ['object', 'ignore']))
+        tracks, crowd = pick(data, [None, 'iou', 'category', 'single']), pick(data, ['object', 'ignore'])
+        return dict(of=of, tracks=tracks, crowd=crowd)
     def read(self, folder, how):
         from sam2_video_nb.data.convert import convert_davis
         from sam2_video_nb.data.formats import convert_coco, convert_sav, convert_ytvis
         of, out, quiet = how['of'], folder/'out', dict(progress=False)
         if of=='ytvis': convert_ytvis(folder/'instances.json', out, crowd=how['crowd'], **quiet)
         elif of=='sav': convert_sav(folder, out, every=1, **quiet)
-        elif of=='tool': convert_coco(folder/'train.json', out, tracks=how['tracks'], crowd=how['crowd'], stills=True, **quiet)
+        elif of=='tool':
+            convert_coco(folder/'train.json', out, tracks=how['tracks'], crowd=how['crowd'], stills=True, **quiet)
         else: convert_davis(folder, out, **quiet)
 
 @target(5)
@@ -503,14 +522,16 @@ class Run(Target):
         scores = dict(JF=.5, J=.5, F=.5, dice=.6, iou=.5, objects=2, frames=3)
         one = [dict(video='v', obj=1, cat='a', frames=3, JF=.5, J=.5, F=.5, dice=.6, iou=.5),
                dict(video='w', obj=2, cat='a', frames=3, JF=.5, J=.5, F=.5, dice=.6, iou=.5)]
-        part = dict(scores, per_object=one, per_category={'a': scores}, per_video={'v': scores, 'w': scores}, unscored=[])
+        parts = dict(per_category={'a': scores}, per_video={'v': scores, 'w': scores}, unscored=[])
+        part = dict(scores, per_object=one, **parts)
         data = dict(path='/x/train.json', videos=2, frames=6, objects=2, categories=['a'])
         self.parts = {
-            'metrics.json': dict(split='val', before=part, after=part, difference=dict(JF=0., low=-.1, high=.1, objects=2, videos=2),
-                data=dict(train=data, val=data), steps=3, epochs=1, end=dict(why='x', steps=3, epochs=1), best=dict(epoch=1),
-                chosen=dict(videos=2, validations=3), remarks=['x'], noise={'0': .5, '0.1': .4}, test=None),
-            'status.json': dict(state='finished', pid=1, host='x', start=1., time=2., step=3, steps=4, epoch=1, epochs=2, loss=.5,
-                losses=dict(focal=.1), lr=1e-4, error=''),
+            'metrics.json': dict(split='val', before=part, after=part,
+                difference=dict(JF=0., low=-.1, high=.1, objects=2, videos=2),
+                data=dict(train=data, val=data), steps=3, epochs=1, end=dict(why='x', steps=3, epochs=1),
+                best=dict(epoch=1), chosen=dict(videos=2, validations=3), remarks=['x'], noise={'0': .5, '0.1': .4}),
+            'status.json': dict(state='finished', pid=1, host='x', start=1., time=2., step=3, steps=4, epoch=1,
+                epochs=2, loss=.5, losses=dict(focal=.1), lr=1e-4, error='', memory=10**9, left=3., before=.5),
             'environment.json': dict(python='3', torch='2'),
             'job.json': dict(given={'seed': '1'}, JF=.5, error='')}
         self.csv = 'epoch,step,train/loss,val/JF,lr-a\n0,0,1.5,,1e-4\n0,1,1.25,,1e-4\n0,1,,0.5,\n'
@@ -563,9 +584,9 @@ class Watch:
             if self.inside(args[1]): return
         elif event=='ctypes.dlopen':
             if args[0] is None or str(args[0]).startswith(sys.prefix): return      # of packages that are imported late
-        elif not event.startswith(('subprocess.', 'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.startfile', 'socket.connect',
-                'socket.getaddrinfo', 'socket.gethostbyname', 'socket.bind', 'pickle.find_class', 'urllib.Request',
-                'webbrowser.')): return
+        elif not event.startswith(('subprocess.', 'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.startfile',
+                'socket.connect', 'socket.getaddrinfo', 'socket.gethostbyname', 'socket.bind', 'pickle.find_class',
+                'urllib.Request', 'webbrowser.')): return
         self.seen.append(f'{event} {str(args)[:200]}')
     @contextmanager
     def reading(self):
@@ -702,7 +723,8 @@ def supervised(name, args):
         command = [sys.executable, __file__, name, '--worker', '--count', str(left), '--seed', str(args.seed+7*turn),
             '--out', str(args.out), '--seconds', str(args.seconds), '--gigabytes', str(args.gigabytes)]
         tmp = tempfile.mkdtemp(prefix='fuzz_')
-        env = dict(os.environ, TMPDIR=tmp, MPLCONFIGDIR=tmp, PYTHONPATH=str(root), HYPOTHESIS_STORAGE_DIRECTORY=f'{tmp}/h', OMP_NUM_THREADS='1')
+        env = dict(os.environ, TMPDIR=tmp, MPLCONFIGDIR=tmp, PYTHONPATH=str(root), OMP_NUM_THREADS='1',
+            HYPOTHESIS_STORAGE_DIRECTORY=f'{tmp}/hypothesis')
         p = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
         last, tried = {}, 0
         for line in p.stdout:
@@ -719,7 +741,8 @@ def supervised(name, args):
             kept = args.out/f'{name} died {turn}'
             shutil.rmtree(kept, ignore_errors=True)
             if case: shutil.copytree(case, kept, symlinks=True)
-            out['found'].append(f"{name}: the process ended with {code}: {(error.strip().splitlines() or [''])[-1][:300]}")
+            last_line = (error.strip().splitlines() or [''])[-1][:300]
+            out['found'].append(f"{name}: the process ended with {code}: {last_line}")
             print(f"  found: {out['found'][-1]}", flush=True)
         shutil.rmtree(tmp, ignore_errors=True)
         if last.get('done') or not tried: break
@@ -737,15 +760,16 @@ def main():
     args = p.parse_args()
     args.out = args.out.absolute()
     names = args.targets or list(targets)
-    if unknown := [n for n in names if n not in targets]: p.error(f'no target {unknown[0]!r}: choose from {", ".join(targets)}')
+    if unknown := [n for n in names if n not in targets]:
+        p.error(f'no target {unknown[0]!r}: choose from {", ".join(targets)}')
     if args.worker: return worker(names[0], args)
     total, whole, found = args.count, sum(targets[n][0] for n in names), []
     for n in names:
         args.count, t = max(1, round(total*targets[n][0]/whole)), time.time()
         r = supervised(n, args)
         found += r['found']
-        print(f"{n}: {r['tried']} inputs, {r['values']} values, {r['refused']} errors of ours, {len(r['found'])} found, "
-            f"{time.time()-t:.0f} s", flush=True)
+        print(f"{n}: {r['tried']} inputs, {r['values']} values, {r['refused']} errors of ours, "
+            f"{len(r['found'])} found, {time.time()-t:.0f} s", flush=True)
     for f in found: print(f)
     print(f"{len(found)} found" + (f', see {args.out}' if found else ''))
     return int(bool(found))

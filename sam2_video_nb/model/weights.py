@@ -8,13 +8,13 @@ __all__ = ['known_sizes', 'size_of', 'seal', 'check_seal', 'write_checkpoint', '
            'read_start', 'read_optimizer', 'run_checkpoint', 'mismatch', 'load_weights']
 
 # %% ../../nbs/21_model.weights.ipynb #c002
-import hashlib, io, json, re
+import hashlib, io, json, os, re, zipfile
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 import torch
 from torch import Tensor
-from ..core import DataError, ModelError, check_regular, written_whole
+from ..core import DataError, ModelError, check_regular, is_line, written_whole
 
 # %% ../../nbs/21_model.weights.ipynb #c006
 known_sizes = {(24,7): 'nano', (96,12): 'tiny', (96,16): 'small', (112,24): 'base_plus', (144,48): 'large'}
@@ -103,9 +103,19 @@ _kinds = dict(
     chosen_on=(list, type(None)), result=(dict, type(None)), before=(dict, type(None)), prompts=(dict, type(None)),
     place=dict)
 
+def _endless(o, most=2_000_000):
+    "Are there more values in mappings and lists than any run writes? What repeats itself counts each time"
+    todo = [o]
+    while todo and most:
+        o, most = todo.pop(), most-1
+        if isinstance(o, dict): todo.extend(o.values())
+        elif isinstance(o, (list, tuple)): todo.extend(o)
+        if len(todo) > most: return True
+    return bool(todo)
+
 def _checked(path, about):
     "What a file says of itself, if that is of the kinds that we write; raises `ModelError`"
-    if not isinstance(about, dict): odd = ['all of it']
+    if not isinstance(about, dict) or _endless(about): odd = ['all of it']
     else: odd = [k for k, kind in _kinds.items() if k in about and not isinstance(about[k], kind)]
     if odd: raise ModelError(f"{path}: what it says of itself is not as we write it ({', '.join(odd)})")
     return about
@@ -113,13 +123,39 @@ def _checked(path, about):
 # %% ../../nbs/21_model.weights.ipynb #98bae02f
 def _no_checkpoint(path): return ModelError(f"{path}: no such checkpoint: check the path")
 
-def _first_line(e): return (str(e).splitlines() or [type(e).__name__])[0][:150]
+def _first_line(e):
+    "What an exception says, as a terminal shows it"
+    line = (str(e).splitlines() or [''])[0] or type(e).__name__
+    return ''.join(c for c in line if is_line(c))[:150]
+
+# %% ../../nbs/21_model.weights.ipynb #8cf32782
+def _check_archive(path):
+    "Raise `ModelError` for a .pt or .ckpt that unpacks to more than it holds; `torch.save` compresses nothing"
+    check_regular(path)
+    try:
+        with zipfile.ZipFile(path) as z: parts = z.infolist()
+    except zipfile.BadZipFile as e:
+        raise ModelError(f"{path}: not a checkpoint that can be read safely ({_first_line(e)}); one of before 2020 "
+                         "is read once its weights are saved again by torch.save") from None
+    packed = any(p.compress_type!=zipfile.ZIP_STORED for p in parts)
+    if packed or sum(p.file_size for p in parts) > os.path.getsize(path):
+        raise ModelError(f"{path}: not a checkpoint that can be read safely (it is packed: torch.save packs nothing)")
+
+def _check_weights(path, weights):
+    "Raise `ModelError` unless these are names with tensors, each as large as what it holds"
+    def whole(v):
+        return type(v) in (Tensor, torch.nn.Parameter) and v.layout is torch.strided and v.device.type=='cpu' \
+            and not v.is_quantized and v.numel()*v.element_size() <= v.untyped_storage().nbytes()
+    if not isinstance(weights, dict) or not weights or not all(isinstance(k, str) for k in weights):
+        raise ModelError(f"{path}: holds no model weights")
+    if odd := [k for k, v in weights.items() if not whole(v)]:
+        raise ModelError(f"{path}: {odd[0][:80]!r} is not a plain tensor: holds no model weights")
 
 # %% ../../nbs/21_model.weights.ipynb #wt01
 def _read_torch(path):
     "(weights, about) of a .pt or .ckpt"
     try:
-        check_regular(path)
+        _check_archive(path)
         check_seal(path)
         d = torch.load(path, map_location='cpu', weights_only=True)
     except ModelError: raise
@@ -129,8 +165,7 @@ def _read_torch(path):
         raise ModelError(f"{path}: not a checkpoint that can be read safely ({_first_line(e)})") from None
     about = d.get('sam2_video_nb', {}) if isinstance(d, dict) else {}
     if isinstance(d, dict): d = d.get('model', d.get('state_dict', d))
-    if not isinstance(d, dict) or not d or not all(isinstance(v, Tensor) for v in d.values()):
-        raise ModelError(f"{path}: holds no model weights")
+    _check_weights(path, d)
     return {k.removeprefix('model.').removeprefix('sam2.'): v for k, v in d.items()}, _checked(path, about)
 
 # %% ../../nbs/21_model.weights.ipynb #wt02
@@ -138,12 +173,16 @@ def _read_safetensors(path):
     "(weights, about) of a .safetensors file"
     from safetensors import safe_open
     try:
+        check_regular(path)
         with safe_open(path, 'pt') as f:
             weights = {k: f.get_tensor(k) for k in f.keys()}
             about = json.loads((f.metadata() or {}).get('sam2_video_nb', '{}'))
+    except DataError as e: raise ModelError(str(e)) from None
     except FileNotFoundError: raise _no_checkpoint(path) from None
     except Exception as e: raise ModelError(f"{path}: not a safetensors file ({_first_line(e)})") from None
-    return weights, _checked(path, about)
+    about = _checked(path, about)
+    if not weights and 'base_hash' not in about: raise ModelError(f"{path}: holds no model weights")
+    return weights, about
 
 # %% ../../nbs/21_model.weights.ipynb #32c7f2d2
 def write_weights(
@@ -210,14 +249,21 @@ def hub_file(
     return repo, f'{file}.pt'
 
 # %% ../../nbs/21_model.weights.ipynb #wt04
-def from_hub(path:str, name:str=None)->str:
-    "The local file of official weights, downloaded if it is not there; raises `ModelError` with what to give instead"
+def from_hub(
+    path:str,       # hub, or hub:owner/name
+    name:str=None,  # Size, for hub
+    fetch=True      # Download it if it is not there
+)->str:
+    "The local file of official weights; raises `ModelError` with what to give instead"
     repo, file = hub_file(path, name)
     instead = f"download {file} from {repo} elsewhere and give model.checkpoint_path=…/{file}"
-    try: from huggingface_hub import hf_hub_download
+    try: from huggingface_hub import hf_hub_download, try_to_load_from_cache
     except ImportError:
         needs = "needs pip install 'sam2_video_nb[hub]'"
         raise ModelError(f"model.checkpoint_path={path} {needs}; or {instead}") from None
+    if not fetch:        # its `local_files_only` asks the network for other things
+        if isinstance(cached := try_to_load_from_cache(repo, file), str): return cached
+        raise ModelError(f"{file} of {repo} is not in the hub's cache on this machine: {instead}")
     try: return hf_hub_download(repo, file)
     except Exception as e:
         why = f"{type(e).__name__}: {' '.join(str(e).split())[:100]}"
@@ -228,33 +274,42 @@ def read_checkpoint(
     path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for), hub or hub:owner/name
     name=None,  # Size, for hub
     base=None,  # Base of a delta; None: where it was, or beside the delta
-    seen=()     # Deltas that led here
+    seen=(),    # Deltas that led here
+    fetch=True  # Download what is on the hub; False where a file names it, and nobody asked
 )->tuple:       # (SAM 2's parameter names to tensors, what the file says of itself: model, start, … or nothing)
     "Weights from anywhere; raises `ModelError`"
-    if str(path)=='hub' or str(path).startswith('hub:'):
-        path = from_hub(str(path), name if isinstance(name, str) else None)
+    if _on_hub(path): path = from_hub(str(path), name if isinstance(name, str) else None, fetch)
     read = _read_safetensors if str(path).endswith('.safetensors') else _read_torch
     weights, about = read(path)
     if 'base_hash' in about: weights = _on_base(path, weights, about, name, base, seen)
     return weights, about
+
+def _on_hub(path): return str(path)=='hub' or str(path).startswith('hub:')
 
 # %% ../../nbs/21_model.weights.ipynb #c2791526
 def _on_base(path, delta, about, name, base, seen):
     "A delta put on its base, of which only the tensors count"
     seen, where = (*seen, Path(path).resolve()), about.get('base', '')
     tried = [base] if base else [where, Path(path).parent/Path(where).name]
-    found = next((p for p in tried if str(p).startswith('hub') or Path(p).is_file()), None)
+    found = next((p for p in tried if _on_hub(p) or Path(p).is_file()), None)
     if found is None or Path(found).resolve() in seen:
-        raise ModelError(f"{path} holds only what changed; its base {where} is not there: put that file beside it")
-    weights, _ = read_checkpoint(found, about['model'] if isinstance(about.get('model'), str) else name, seen=seen)
+        raise ModelError(f"{path} holds only what changed; its base {where} is not there: put that file beside it, "
+                         "or name it (model.base_path; sam2_video_export: --base)")
+    size = about['model'] if isinstance(about.get('model'), str) else name
+    try: weights, _ = read_checkpoint(found, size, seen=seen, fetch=bool(base))
+    except ModelError:
+        if base or not _on_hub(found): raise
+        raise ModelError(f"{path} holds only what changed; its base is {found}, and nothing is downloaded because a "
+                         f"file says so: give model.base_path={found} (sam2_video_export: --base) if that is meant, "
+                         "or put the base's file beside it") from None
     if weights_hash(weights)!=about['base_hash']:
         raise ModelError(f"{path} was not made from {found}: the base's weights are others")
     return weights | delta
 
 # %% ../../nbs/21_model.weights.ipynb #4192b3d2
-def read_weights(path, name=None, base=None)->dict:
+def read_weights(path, name=None, base=None, fetch=True)->dict:
     "The weights alone"
-    return read_checkpoint(path, name, base)[0]
+    return read_checkpoint(path, name, base, fetch=fetch)[0]
 
 # %% ../../nbs/21_model.weights.ipynb #wt06
 def which_model(

@@ -317,7 +317,7 @@ def _base_of(checkpoint, about, base, name):
     if not start:
         raise ModelError(f"{checkpoint} was trained from random weights: "
                          f"there is no base that a delta could be relative to; {instead}")
-    weights, known = read_weights(start, name), about.get('start_hash')
+    weights, known = read_weights(start, name, fetch=bool(base)), about.get('start_hash')
     same = weights_hash(weights)==known if known else str(start)==about.get('start', str(start))
     if not (base or same):
         raise ModelError(f"{checkpoint} started from {start}, which holds other weights by now: {instead}")
@@ -353,7 +353,7 @@ def export_model(
         raise ModelError(f"{src.checkpoint} does not say which model it is: "
                          "give --name (tiny, small, base_plus, large, nano) or --config (a YAML)")
     size = start.image_size or default_size(start.name)
-    sam2 = load_weights(build_sam2(start.name, size), start.weights, src.checkpoint)
+    sam2 = load_weights(build_sam2(start.name, size, weights=start.weights), start.weights, src.checkpoint)
     about = start.about | dict(model=portable(start.name), image_size=size)
     if transformers: write_transformers(out/'transformers', sam2)      # first: it may be refused
     if delta: files = [_write_delta(out/'delta.safetensors', src.checkpoint, start.weights, about, base, start.name)]
