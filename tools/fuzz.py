@@ -25,10 +25,10 @@ def target(share):
 odd = [None, True, False, 0, -1, 1, 2, 3, 7, 255, 256, 10_000, 2**31-1, 2**31, 2**32, 2**63, -2**63, 10**18, 10**30,
        10**400, .5, -0., 1e-320, 1e38, 1e308, -1e308, float('nan'), float('inf'), -float('inf'),
        '', ' ', '0', '-1', '1e9', 'None', '\0', 'a\0b', 'a\nb', '\x1b[31mred\x1b]0;x\x07',
-       '<script>alert(1)</script>', '&lt;', 'a|b', '\\', '\u202e', '\ud800', '٣', '🎈', 'é', '../x', '../../../etc/passwd', '/etc/passwd',
-       '/dev/zero',
-       '/dev/stdin', '..\\x', 'C:\\x', '.', '..', '~', 'file:///etc/passwd', 'http://127.0.0.1:9/x', 'hub', 'hub:a/b',
-       '${oc.env:HOME}', '${data}', '{0.__class__}', '%s%n', 'x'*10_000, '[1,2]', '{a:1}', 'os.system', '__class__',
+       '<script>alert(1)</script>', '&lt;', 'a|b', '\\', '\u202e', '\ud800', '٣', '🎈', 'é', '../x',
+       '../../../etc/passwd', '/etc/passwd', '/dev/zero', '/dev/stdin', '..\\x', 'C:\\x', '.', '..', '~', 'file:///etc/passwd',
+       'http://127.0.0.1:9/x', 'hub', 'hub:a/b', '${oc.env:HOME}', '${data}', '{0.__class__}', '%s%n',
+       'x'*10_000, '[1,2]', '{a:1}', 'os.system', '__class__',
        [], {}, [[]], [None], [{}], {'': 0}, {'a': {}}, [0]*1000, [[0, 0]]]
 
 def nested(depth, kind):
