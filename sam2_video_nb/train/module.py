@@ -215,6 +215,9 @@ class VideoModule(pl.LightningModule):
         self.tried = 0             # validations so far, of which the best is kept
         self.chosen_on = []        # prints of the videos that choose among them
         self.random_states = None  # of the generators, as a run that is resumed had them
+        self.finished = None       # what a checkpoint of the last finished step says of it, beside the weights
+        self.goes_back = False     # does the next checkpoint say that, since the step under way failed?
+        self.stepping = False      # is the optimizer at work?
 
 # %% ../../nbs/43_train.module.ipynb #3bc861c1
 def _not_finite(losses, batch, precision='32-true'):
@@ -351,14 +354,34 @@ def place(self:VideoModule)->dict:
     clips = self.trainer.datamodule.clips_done(epoch, progress.current.processed)
     return dict(epoch=epoch, clips=clips, whole=progress.is_last_batch)
 
+# %% ../../nbs/43_train.module.ipynb #407d0bbb
+@patch
+def moment(self:VideoModule)->dict:
+    "What a checkpoint of this moment says of it, beside the weights"
+    trainer = self.trainer
+    return dict(epoch=self.epoch, step=trainer.global_step, place=self.place(),
+        random_states=random_states(), loop=trainer.fit_loop.state_dict())
+
+@patch
+def finish_step(self:VideoModule):
+    "Remember this moment: should the next step fail, a checkpoint goes back to it"
+    self.finished = self.moment()
+    self.stepping = False          # last, for an exception may come anywhere
+
+@patch
+def on_before_optimizer_step(self:VideoModule, optimizer): self.stepping = True
+
+# %% ../../nbs/43_train.module.ipynb #2f751fd4
 @patch
 def on_save_checkpoint(self:VideoModule, ckpt):
+    now = self.finished if self.goes_back else self.moment()
     ckpt['sam2_video_nb'] = self.about | dict(
         prompts=prompts_about(self.cfg.prompts, self.model.seen_prompts),
         tried=self.tried, chosen_on=self.chosen_on,
         before=self.before, before_test=self.before_test, result=plain(self.result),
-        epoch=self.epoch, step=self.trainer.global_step, place=self.place())
-    ckpt['random_states'] = random_states()
+        **{k: now[k] for k in ('epoch', 'step', 'place')})
+    ckpt['random_states'], ckpt['global_step'] = now['random_states'], now['step']
+    ckpt['loops']['fit_loop'] = now['loop']
 
 # %% ../../nbs/43_train.module.ipynb #79c0d99e
 def _go_on_from(dm, place, ckpt):

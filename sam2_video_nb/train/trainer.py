@@ -103,7 +103,7 @@ def _callbacks(cfg, run, has_val, status):
     files = not cfg.trainer.fast_dev_run
     if files:
         gifs = Gifs(cfg.visualization, run)
-        out += [gifs, Live(status or Status(None), run, gifs)]
+        out += [LastStep(), gifs, Live(status or Status(None), run, gifs)]
     if cfg.trainer.enable_progress_bar: out.append(Progress())
     if files: out.append(LearningRateMonitor('step'))
     if files and cfg.trainer.enable_checkpointing: out += checkpoint_callbacks(run, has_val)
