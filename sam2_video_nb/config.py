@@ -466,6 +466,10 @@ class CallbacksConf(Settings, group='callbacks'):
     "What else happens in a run"
     early_stopping_patience:Optional[int] = opt(None,
         "validations without a better J&F before the run stops; empty: never", lo=0)
+    on_nan:str = opt('stop',
+        "a loss or gradient that is not finite: stop, and keep the step before; or skip the step and go on (ten in "
+        "a row stop it all the same). Its batch is written to debug/, to be looked at with debug=FILE",
+        choices=['stop', 'skip'])
 
 # %% ../nbs/00_config.ipynb #7fad48aa
 @dataclass

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['loose_embeddings', 'backbone_depth', 'decays', 'rates_by_name', 'param_groups', 'make_optimizer', 'misfit',
-           'lr_factor', 'make_schedule', 'Trend', 'loss_trend', 'trend_remark']
+           'lr_factor', 'make_schedule', 'Trend', 'loss_trend', 'trend_remark', 'Spikes', 'finite_gradients']
 
 # %% ../../nbs/40_train.optim.ipynb #d47d2a65
 import math
+from collections import deque
+from statistics import median
 from typing import NamedTuple
 import torch
 from ..config import *
@@ -173,3 +175,30 @@ def trend_remark(
         return f"{went}: it rose by more than its noise: optimizer.lr={lr:g} is likely too high, try {lr/10:g}"
     higher = f'optimizer.lr={lr:g} is likely too low, try {lr*10:g}'
     return f"{went}: no more than its noise (±{noise:.2g}): {higher}; or there is nothing left to learn"
+
+# %% ../../nbs/40_train.optim.ipynb #457f0182
+class Spikes:
+    "Finds losses far above those of the steps before"
+    def __init__(self,
+        keep:int=100,   # Steps that are looked back at
+        least:int=20,   # Steps before which nothing is said
+        far:float=10.   # How many times the usual distance to the median is too far
+    ): self.last, self.least, self.far = deque(maxlen=keep), least, far
+
+    def __call__(self,
+        loss:float
+    )->float:           # How many times the median it is; None: nothing unusual
+        "Is this loss a spike?"
+        usual = median(self.last) if len(self.last) >= self.least else math.inf
+        off = median(abs(x-usual) for x in self.last) if usual < math.inf else 0.
+        spike = loss > usual + self.far*max(off, usual/20) > 0
+        self.last.append(loss)
+        return loss/usual if spike else None
+
+# %% ../../nbs/40_train.optim.ipynb #10225c95
+def finite_gradients(
+    params   # Of a model, after its backward
+)->bool:     # True where there are none
+    "Are all gradients finite?"
+    largest = [torch.linalg.vector_norm(p.grad.detach().float(), math.inf) for p in params if p.grad is not None]
+    return not largest or bool(torch.stack(largest).isfinite().all())
