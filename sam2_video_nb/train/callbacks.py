@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'ending_signals', 'Metrics', 'SwanLabLogger', 'make_loggers', 'start_loggers', 'close_loggers', 'log_gif',
-           'batch_clip', 'predicted', 'Gifs', 'module_clip', 'Live', 'Progress', 'SealedFiles', 'KeepOnStop',
-           'checkpoint_callbacks']
+           'batch_clip', 'predicted', 'Gifs', 'module_clip', 'Live', 'Progress', 'SealedFiles', 'LastStep',
+           'KeepOnStop', 'checkpoint_callbacks']
 
 # %% ../../nbs/41_train.callbacks.ipynb #acb7f867
 import csv, io, logging, math, os, signal, sys, threading, time
@@ -451,6 +451,18 @@ class SealedFiles(TorchCheckpointIO):
         check_seal(path)
         return super().load_checkpoint(path, map_location, weights_only)
 
+# %% ../../nbs/41_train.callbacks.ipynb #6301c98d
+class LastStep(Callback):
+    "Has the module remember each step that is finished"
+    def on_train_start(self, trainer, pl_module): self.step = trainer.global_step
+
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        if trainer.global_step==self.step: return        # several batches may make one step
+        self.step = trainer.global_step
+        pl_module.finish_step()
+
+    def on_train_epoch_end(self, trainer, pl_module): pl_module.finish_step()
+
 # %% ../../nbs/41_train.callbacks.ipynb #c039
 ending_signals = ('SIGINT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2')
 
@@ -460,6 +472,7 @@ class KeepOnStop(Callback):
         self.run = run
         self.caught = None      # name of the signal
         self.kept = False       # is last.ckpt of the moment of the stop?
+        self.step = 0           # optimizer steps seen
 
     def note(self, number, frame=None):
         "The handler: no more than a note, and a word on the screen"
@@ -477,11 +490,12 @@ class KeepOnStop(Callback):
         finally:
             for n, handler in before.items(): signal.signal(n, handler)
 
-    def on_train_batch_end(self, trainer, pl_module, *args): self.stop(trainer, save=True)
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        again, self.step = trainer.global_step==self.step, trainer.global_step
+        if not again: self.stop(trainer, save=True)       # several batches may make one step
     def on_train_epoch_start(self, trainer, pl_module): self.stop(trainer, save=False)
     def on_exception(self, trainer, pl_module, e):
-        reached = trainer.state.fn=='fit' and trainer.global_step
-        if isinstance(e, KeyboardInterrupt) and reached and not self.kept: self.keep(trainer)
+        if trainer.state.fn=='fit' and not self.kept: self.keep_finished(trainer, pl_module)
 
 # %% ../../nbs/41_train.callbacks.ipynb #36000a27
 @patch
@@ -506,6 +520,19 @@ def stop(self:KeepOnStop, trainer,
 def reason(self:KeepOnStop)->str:
     "What stopped it"
     return f'stopped by {self.caught}' if self.caught not in (None, 'SIGINT') else 'stopped by the user (Ctrl-C)'
+
+# %% ../../nbs/41_train.callbacks.ipynb #c57e728d
+@patch
+def keep_finished(self:KeepOnStop, trainer, module):
+    "After an exception: last.ckpt of the last finished step; the one before stays if the optimizer was at work"
+    if module.finished is None or module.stepping: return
+    module.goes_back = True
+    try:       # not `trainer.save_checkpoint`: it waits for the other processes, which may be gone
+        ckpt = trainer._checkpoint_connector.dump_checkpoint(False)
+        trainer.strategy.save_checkpoint(ckpt, self.run/'checkpoints/last.ckpt')
+        self.kept = True
+    except Exception as e: log.warning(f"last.ckpt could not be written ({type(e).__name__}: {e}); the one before stays")
+    finally: module.goes_back = False
 
 # %% ../../nbs/41_train.callbacks.ipynb #0fd7d13a
 def checkpoint_callbacks(
