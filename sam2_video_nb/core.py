@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['max_pixels', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError',
-           'check_pixels', 'check_regular', 'open_picture', 'read_image', 'picture_size', 'normalised', 'to_input',
-           'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'any_pixel', 'resize_masks', 'Clip', 'ClipBatch',
-           'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error', 'written_whole',
-           'append_whole', 'counted', 'safe_name', 'is_line']
+           'RankLost', 'check_pixels', 'check_regular', 'open_picture', 'read_image', 'picture_size', 'normalised',
+           'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'any_pixel', 'resize_masks', 'Clip',
+           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error',
+           'written_whole', 'append_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, stat
@@ -37,6 +37,10 @@ class PromptError(Sam2VideoError):
 # %% ../nbs/01_core.ipynb #d321ddb6
 class ModelError(Sam2VideoError):
     "A model that cannot be built, loaded or trained as asked"
+
+# %% ../nbs/01_core.ipynb #71b748a9
+class RankLost(Sam2VideoError):
+    "Another process of the run failed or is gone: this one cannot go on alone"
 
 # %% ../nbs/01_core.ipynb #px02
 max_pixels = 10**8    # of one picture, 10,000 x 10,000

@@ -361,11 +361,11 @@ def temporal_terms(self:VideoLoss,
 
 # %% ../../nbs/23_model.losses.ipynb #c055
 @patch
-def __call__(self:VideoLoss,
-    outs,             # List over T frames of lists of `FrameOut`, one a click step; None or [] before any is live
-    batch:ClipBatch   # On the same device
-)->dict:              # `loss`, and each term that has a weight, unweighted
-    "The loss of a clip"
+def sums_and_counts(self:VideoLoss,
+    outs,             # As for the loss
+    batch:ClipBatch   # With at least one clip
+)->tuple:             # Two times (k,), of the terms that have a weight
+    "What each term adds up to, and over how many object-frames"
     check_batch(batch)
     check_outs(outs, batch)
     seen = judged(batch)
@@ -374,5 +374,19 @@ def __call__(self:VideoLoss,
     if self.weights['temporal']:
         total, counts['temporal'] = self.temporal_terms(last, seen, batch)
         sums['temporal'] = sums['temporal'] + total
-    terms = {k: sums[k] / max(int(counts[k]), 1) for k, w in self.weights.items() if w}
+    used = [k for k, w in self.weights.items() if w]
+    return torch.stack([sums[k] for k in used]), torch.stack([torch.as_tensor(counts[k]).to(seen.device) for k in used])
+
+@patch
+def __call__(self:VideoLoss,
+    outs,              # List over T frames of lists of `FrameOut`, one a click step; None or [] before any is live
+    batch:ClipBatch,   # On the same device
+    summed=None        # Function that adds a tensor (n,) up over several processes; None: there is one
+)->dict:               # `loss`, and each term that has a weight, unweighted
+    "The loss of a clip"
+    used = [k for k, w in self.weights.items() if w]
+    if len(batch): sums, counts = self.sums_and_counts(outs, batch)
+    else: sums, counts = torch.zeros(2, len(used), device=batch.images.device)
+    if summed: sums, counts = summed(torch.cat([sums, counts])).chunk(2)
+    terms = dict(zip(used, sums / counts.clamp(min=1)))
     return dict(loss=sum(self.weights[k]*v for k, v in terms.items()), **terms)

@@ -643,18 +643,36 @@ class GradientAudit:
     def __init__(self,
         names,       # Parameters that must get one
         steps=1      # Informative steps to wait; more where prompts are mixed
-    ): self.waiting, self.zero, self.left = set(names), set(names), steps
+    ):
+        self.waiting, self.zero, self.left = set(names), set(names), steps
+        self.reached, self.hooks = set(), []
 
     @property
     def done(self): return self.left<=0
 
-    def step(self, sam2):
+    def listen(self, sam2):
+        "Note what each backward reaches: of several processes all get a gradient, reached or not"
+        ps = dict(sam2.named_parameters())
+        def note(name): return lambda p: self.reached.add(name)
+        self.hooks = [ps[n].register_post_accumulate_grad_hook(note(n)) for n in self.waiting]
+
+    def missing(self, ps):
+        "Those that no loss has reached by now"
+        if not self.hooks: return {n for n in self.waiting if ps[n].grad is None}
+        return self.waiting - self.reached
+
+    def step(self,
+        sam2,          # After its backward
+        of_all=None    # Function of names: those that are in the set of every process; None: there is one
+    ):
         "Look at the gradients of one informative step; raises `ModelError` when the last step leaves a tensor without"
         ps = dict(sam2.named_parameters())
-        self.waiting = {n for n in self.waiting if ps[n].grad is None}
+        self.waiting = (of_all or set)(self.missing(ps))
         self.zero = {n for n in self.zero if ps[n].grad is None or not ps[n].grad.any()}
         self.left -= 1
-        if self.left or not self.waiting: return
+        if self.left: return
+        for h in self.hooks: h.remove()
+        if not self.waiting: return
         ns = sorted(self.waiting)
         some = ', '.join(ns[:5]) + (', …' if len(ns)>5 else '')
         raise ModelError(f"{len(ns)} tensors are to train but no loss reaches them: {some}. "

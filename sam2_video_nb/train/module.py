@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'fine_tuning_lr', 'first_mix', 'most_spikes', 'most_files', 'most_in_row', 'fill_in', 'resolve_with_start',
-           'resolve', 'my_videos', 'VideoData', 'start_of_run', 'remembered', 'VideoModule', 'clips_of', 'BadBatch',
-           'plain_batch', 'optimizer_of', 'random_states', 'set_random_states']
+           'resolve', 'my_videos', 'NoVideo', 'VideoData', 'start_of_run', 'remembered', 'VideoModule', 'clips_of',
+           'BadBatch', 'plain_batch', 'touched', 'optimizer_of', 'random_states', 'set_random_states']
 
 # %% ../../nbs/43_train.module.ipynb #9b5ad2a3
 import logging, math
@@ -19,6 +19,7 @@ from fastcore.basics import patch
 from torch.utils.data import DataLoader, SequentialSampler
 from ..config import *
 from ..core import *
+from ..ranks import any_rank, board, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
 from ..data.clips import VideoClips, clip_loader, ready
 from ..model.prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
@@ -98,6 +99,9 @@ def my_videos(
         if who==process: mine.add(v)
     return [v for v in videos if v in mine]
 
+class NoVideo:
+    "What a process measures that has no video: Lightning would leave it out of a validation of nothing, where others wait"
+
 # %% ../../nbs/43_train.module.ipynb #c013
 class VideoData(pl.LightningDataModule):
     "Clips to train on, video names to validate on"
@@ -124,7 +128,8 @@ class VideoData(pl.LightningDataModule):
 
     def val_dataloader(self):
         if self.coco is None: return []
-        return DataLoader(my_videos(self.coco, self.videos, self.process, self.processes), batch_size=None)
+        mine = my_videos(self.coco, self.videos, self.process, self.processes)
+        return DataLoader(mine or [NoVideo()], batch_size=None)
 
     @property
     def process(self): return self.trainer.global_rank if self.trainer else 0
@@ -202,6 +207,7 @@ class VideoModule(pl.LightningModule):
         self.policy, self.val_policy = (PromptPolicy(cfg.prompts, train=mode) for mode in (True, False))
         steps = 20 if cfg.prompts.prompt_type=='mixed' else 1
         self.audit = GradientAudit(self.model.trains, steps) if cfg.model.audit_gradients else None
+        if self.audit: self.audit.listen(self.model.sam2)
         self.begin()
 
     def begin(self):
@@ -255,8 +261,8 @@ def losses_of(self:VideoModule, batch:ClipBatch)->dict:
     "Prompts, a forward over the whole clip, and its loss by term"
     gens = [generator(self.cfg.seed, 'prompts', *draw) for draw in batch.draws]
     self.prompts = self.policy.for_batch(batch, gens)
-    self.outs = self.model(batch, self.prompts)
-    return self.loss(self.outs, batch)
+    self.outs = self.model(batch, self.prompts) if len(batch) else []
+    return self.loss(self.outs, batch, summed)
 
 @patch
 def training_step(self:VideoModule, batch, i):
@@ -265,7 +271,7 @@ def training_step(self:VideoModule, batch, i):
     if self.in_any(bad): return self.leave_out(self.bad_batch(_bad_terms(losses)) if bad else None)
     self.good += 1
     self.remember(losses, batch)
-    return losses['loss']
+    return touched(losses['loss'], self.trained()) if together() else losses['loss']
 
 # %% ../../nbs/43_train.module.ipynb #c2b810f1
 most_spikes = 20    # said on the screen
@@ -276,8 +282,9 @@ def remember(self:VideoModule, losses, batch):
     self.losses.append(losses['loss'].item())
     self.look_for_spikes(batch)
     self.empty_draws += batch.empty_draws
-    self.judged = self.audit is not None and not self.audit.done and informative(batch, self.model.bptt_frames)
-    self.log_losses(losses, len(batch))
+    looks = self.audit is not None and not self.audit.done
+    self.judged = looks and any_rank(informative(batch, self.model.bptt_frames))
+    self.log_losses(losses, max(len(batch), 1))
 
 @patch
 def look_for_spikes(self:VideoModule, batch):
@@ -383,12 +390,45 @@ def on_before_optimizer_step(self:VideoModule, optimizer):
     else: self.in_row = 0
     self.good, self.stepping = 0, True
 
+# %% ../../nbs/43_train.module.ipynb #3e422fbf
+class _Touched(torch.autograd.Function):
+    "A loss as it is, tied to parameters that it gives no gradient to"
+    @staticmethod
+    def forward(ctx, loss, *params):
+        ctx.n = len(params)
+        return loss.view_as(loss)
+    @staticmethod
+    def backward(ctx, grad): return grad, *[None]*ctx.n
+
+def touched(
+    loss,       # Of any rank, one without a clip among them
+    params      # All that trains
+):
+    "The loss, of which DDP sees that it is done with every parameter"
+    return _Touched.apply(loss, *params)
+
 # %% ../../nbs/43_train.module.ipynb #ec8f9e82
+def _missing_everywhere(names):
+    "Of names, those that every rank has; asked by all of them at once, of what they all know"
+    return lambda mine: {n for n, ranks in zip(names, on_all([n in mine for n in names])) if ranks==world_size()}
+
+@patch
+def trained(self:VideoModule)->list:
+    "The parameters that train"
+    ps = dict(self.model.sam2.named_parameters())
+    return [ps[n] for n in self.model.trains]
+
 @patch
 def on_after_backward(self:VideoModule):
     self.check_gradient()
-    if not self.judged: return
-    self.audit.step(self.model.sam2)
+    if self.judged: self.audit_gradients()
+    for p in self.trained():
+        if p.grad is None: p.grad = torch.zeros_like(p)
+
+@patch
+def audit_gradients(self:VideoModule):
+    "Look at the gradients of an informative step"
+    self.audit.step(self.model.sam2, _missing_everywhere(sorted(self.audit.waiting)))
     if self.audit.done and self.audit.zero:
         some = ', '.join(sorted(self.audit.zero)[:5])
         log.debug(f"gradient of zero at the first steps (no object was absent, say): {some}")
@@ -407,17 +447,19 @@ def on_train_batch_start(self:VideoModule, batch, i):
 
 @patch
 def on_train_epoch_end(self:VideoModule):
-    n = self.empty_draws
+    n = int(summed(torch.tensor([self.empty_draws], device=self.device))[0])
     again = 'was drawn again' if n==1 else 'were drawn again'
     if n: log.info(f"epoch {self.epoch}: {counted(n, 'random window')} showed no object and {again}")
 
 # %% ../../nbs/43_train.module.ipynb #b623ea8f
-def _of_all_gpus(scores):
-    "The scores of all processes, each object once: a sampler may repeat a video to fill up"
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()): return scores
-    parts = [None]*torch.distributed.get_world_size()
+def _of_all_ranks(scores, videos):
+    "The scores of all ranks, in the order of the videos: as one process has them"
+    if not together(): return scores
+    board.meet('measured')                # one may have a long video: nobody waits for it in a collective
+    parts = [None]*world_size()
     torch.distributed.all_gather_object(parts, scores)
-    return list({(s.video, s.obj): s for p in parts for s in p}.values())
+    place = {v: i for i, v in enumerate(videos)}
+    return sorted((s for p in parts for s in p), key=lambda s: place[s.video])
 
 @patch
 def on_validation_epoch_start(self:VideoModule): self.scores = []
@@ -425,12 +467,14 @@ def on_validation_epoch_start(self:VideoModule): self.scores = []
 # %% ../../nbs/43_train.module.ipynb #120b68ee
 @patch
 def validation_step(self:VideoModule, vid, i):
+    if isinstance(vid, NoVideo): return
     cfg, coco = self.cfg, self.trainer.datamodule.coco
     self.scores += score_video(self.model, coco, vid, self.val_policy, cfg.eval.boundary, cfg.seed, conf=cfg.predict)
 
 @patch
 def on_validation_epoch_end(self:VideoModule):
-    on, figures = self.trainer.datamodule.on, summarise(_of_all_gpus(self.scores))
+    dm = self.trainer.datamodule
+    on, figures = dm.on, summarise(_of_all_ranks(self.scores, dm.videos))
     if on=='test': self.tested = figures
     else:
         self.result, self.measured = figures, self.trainer.global_step
