@@ -363,9 +363,16 @@ class ModelConf(Settings, group='model'):
         "nano without a checkpoint",
         several=str)
     bptt_frames:Optional[int] = opt(None,
-        "cut the gradient through the memory every so many frames (what is learnt reaches less far back; no "
-        "memory is saved); empty: the whole clip",
+        "cut the gradient through the memory every so many frames: one such segment at a time is held in memory, and "
+        "computed twice; what is learnt reaches less far back; empty: the whole clip",
         lo=2)
+    activation_checkpointing:str = opt('parts',
+        "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses; as fast "
+        "as none) or frame (each frame as a whole: the least memory, a sixth more time)",
+        choices=['none', 'parts', 'frame'])
+    attention_dropout:bool = opt(True,
+        "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, which is faster "
+        "and lets a GPU use its fused attention")
     predictor_memory:bool = opt(False,
         "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
         "tracking always does")

@@ -4,27 +4,31 @@
 
 # %% auto #0
 __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_anything', 'largest', 'memory_modules',
-           'config_file', 'model_named', 'check_settings', 'model_settings', 'portable', 'model_label', 'default_size',
-           'model_config', 'BuildLimit', 'build_sam2', 'matching', 'set_trainable', 'set_mode', 'Features', 'encode',
-           'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap', 'StepOut', 'frame_step', 'frame_candidates', 'Group',
-           'group_objects', 'group_step', 'SAM2VideoModel', 'livelier', 'apart', 'prompt_points', 'unreachable',
-           'informative', 'GradientAudit', 'device_of', 'in_precision', 'from_start', 'load_model',
+           'encoded_pixels', 'keeping', 'config_file', 'model_named', 'check_settings', 'model_settings', 'portable',
+           'model_label', 'default_size', 'model_config', 'BuildLimit', 'build_sam2', 'matching', 'set_trainable',
+           'set_mode', 'Features', 'encode', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap', 'StepOut',
+           'keeps_little', 'frame_step', 'frame_candidates', 'Group', 'group_objects', 'group_step',
+           'no_attention_dropout', 'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points',
+           'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'from_start', 'load_model',
            'freeze_unreachable', 'build_model', 'resolve_start']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
 from fnmatch import fnmatchcase
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple, Optional
 import torch, torch.nn as nn
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
 from ..core import *
+from .attention import MemoryAttention
 from .weights import Start, load_weights, read_start, run_checkpoint
 from .prompts import PromptPolicy, as_trained, prompt_kinds, prompts_of, seen_prompts
 
@@ -217,6 +221,7 @@ def build_sam2(
     "A SAM 2 from its YAML; raises `ConfigError`"
     c = model_config(name, image_size)
     if predictor: c._target_ = 'sam2.sam2_video_predictor.SAM2VideoPredictor'
+    else: c.memory_attention._target_ = f'{MemoryAttention.__module__}.MemoryAttention'   # trains with less memory
     foreign = weights is not None and isinstance(name, dict)      # its own settings beside its own weights
     most = 2**26 + 4*sum(v.numel() for v in weights.values()) if foreign else 2**30
     with torch.random.fork_rng(devices=[]), BuildLimit(most):
@@ -271,21 +276,37 @@ def set_mode(
 class Features(NamedTuple):
     "What SAM 2 knows of `F` frames before any prompt"
     maps:list   # 3 levels, fine to coarse, (F,C,h,w)
-    pos:list    # Their positional encodings, the same shapes
-    def rows(self, i): return Features([m[i] for m in self.maps], [p[i] for p in self.pos])
+    pos:Tensor  # (1,C,h,w) positional encoding of the coarsest
+    def rows(self, i):
+        "One frame for each number in `i`; a view where they are all the same"
+        if len(set(i))==1: return Features([m[i[0]][None].expand(len(i), -1, -1, -1) for m in self.maps], self.pos)
+        return Features([m[i] for m in self.maps], self.pos)
 
 # %% ../../nbs/22_model.sam2.ipynb #f64bd950
+encoded_pixels = 1<<18   # at once: one frame of 512 px, four of 256
+
+def _encoder_trains(sam2):
+    decoder = sam2.sam_mask_decoder
+    parts = sam2.image_encoder, getattr(decoder, 'conv_s0', None), getattr(decoder, 'conv_s1', None)
+    return any(p.requires_grad for m in parts if m is not None for p in m.parameters())
+
 def encode(
     sam2:nn.Module,  # A SAM 2
-    images:Tensor    # (F,3,S,S) normalised
+    images:Tensor,   # (F,3,S,S) normalised
+    again=False      # Compute it again in the backward pass, where it trains
 )->Features:
     "Image features of `F` frames"
-    S = sam2.image_size
+    S, n = sam2.image_size, sam2.num_feature_levels
     if images.shape[-1]!=S:
         raise ModelError(f"frames of {images.shape[-1]} px for a model of {S} px: give both one size "
                          f"(data.image_size; in Python VideoClips(ds, DataConf(image_size={S})))")
-    out, n = sam2.forward_image(images), sam2.num_feature_levels
-    return Features(out['backbone_fpn'][-n:], out['vision_pos_enc'][-n:])
+    def some(x):
+        out = sam2.forward_image(x)
+        return out['backbone_fpn'][-n:], out['vision_pos_enc'][-1][:1]
+    with torch.set_grad_enabled(torch.is_grad_enabled() and _encoder_trains(sam2)):
+        run = partial(checkpoint, some, use_reentrant=False) if again and torch.is_grad_enabled() else some
+        parts = [run(x) for x in images.split(max(1, encoded_pixels//S**2))]
+    return Features([torch.cat(level) for level in zip(*(maps for maps, _ in parts))], parts[0][1].clone())
 
 # %% ../../nbs/22_model.sam2.ipynb #c027
 class MemoryBank:
@@ -305,6 +326,12 @@ class MemoryBank:
         "Drop what is further than `keep` frames from `t`, and from `near` if that is given"
         def far(k): return abs(t-k) > keep and (near is None or abs(near-k) > keep)
         for old in [k for k in self.rest if far(k)]: del self.rest[old]
+
+    def copy(self):
+        "A bank of the same memories"
+        new = type(self)()
+        new.cond, new.rest = dict(self.cond), dict(self.rest)
+        return new
 
     def detach(self):
         "Cut the gradient"
@@ -364,18 +391,27 @@ class StepOut(NamedTuple):
 # %% ../../nbs/22_model.sam2.ipynb #851d2e73
 def _step_out(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False, known=False, prev=None):
     "SAM 2's step, without writing memory"
-    def flat(maps): return [m.flatten(2).permute(2,0,1) for m in maps]
-    maps, map_sizes = flat(feats.maps), [m.shape[-2:] for m in feats.maps]
-    points, masks = sam2_inputs(prompts, maps[0].device) if prompts else (None, None)
+    def flat(m): return m.flatten(2).permute(2,0,1)
+    maps, map_sizes = [flat(m) for m in feats.maps], [m.shape[-2:] for m in feats.maps]
+    pos = flat(feats.pos.expand_as(feats.maps[-1]))
+    points, masks = sam2_inputs(prompts, pos.device) if prompts else (None, None)
     first = prompts is not None and not known      # nothing is remembered of these objects
-    _, out, _, _ = sam2._track_step(t, first, maps, flat(feats.pos), map_sizes, points, masks,
+    _, out, _, _ = sam2._track_step(t, first, maps, [pos], map_sizes, points, masks,     # it reads the last level of pos
                                     bank.as_sam2(t, reverse), num_frames, reverse, prev)
     return StepOut(maps, map_sizes, out, points is not None)
 
 # %% ../../nbs/22_model.sam2.ipynb #5dde6ff6
+def keeps_little(sam2)->bool:
+    "Shall what a step computed be computed again in the backward pass"
+    return torch.is_grad_enabled() and getattr(sam2.memory_attention, 'keeps', 'all')!='all'
+
 def _encode_memory(sam2, step, high, presence, from_points, predictor_memory):
     "Spatial memory of a frame from its mask's logits (n,1,S,S)"
-    mem, pos = sam2._encode_new_memory(step.maps, step.sizes, high, presence, is_mask_from_pts=from_points)
+    def encoded(maps, high, presence):
+        return sam2._encode_new_memory(maps, step.sizes, high, presence, is_mask_from_pts=from_points)
+    args = step.maps[-1:], high, presence
+    mem, pos = checkpoint(encoded, *args, use_reentrant=False) if keeps_little(sam2) else encoded(*args)
+    pos = [p[:1].expand_as(p) for p in pos]        # of all objects alike
     return dict(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)
 
 # %% ../../nbs/22_model.sam2.ipynb #s210
@@ -442,6 +478,12 @@ class Group:
         self.rows, self.prompt_frame, self.num_frames = rows, prompt_frame, num_frames
         self.bank = MemoryBank()
 
+    def copy(self):
+        "The same objects with a bank of the same memories"
+        new = Group(self.rows, self.prompt_frame, self.num_frames)
+        new.bank = self.bank.copy()
+        return new
+
 # %% ../../nbs/22_model.sam2.ipynb #73f5b610
 def group_objects(
     prompt_frame,   # (O,) frame on which each is prompted
@@ -499,6 +541,17 @@ def _spread(parts, rows, O):
     fo = _cat(parts, slice(None))
     return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo))
 
+# %% ../../nbs/22_model.sam2.ipynb #3db3af7b
+def no_attention_dropout(
+    sam2:nn.Module   # Changed in place
+):
+    "Attention to memory without dropout of its probabilities; features are dropped as before"
+    for m in sam2.memory_attention.modules():
+        if hasattr(m, 'dropout_p'): m.dropout_p = 0.
+
+# %% ../../nbs/22_model.sam2.ipynb #bb2929cc
+keeping = dict(none='all', parts='parts', frame='frame')   # model.activation_checkpointing → what is kept
+
 # %% ../../nbs/22_model.sam2.ipynb #c047
 class SAM2VideoModel(nn.Module):
     "SAM 2 over clips, with the gradient flowing through its memory"
@@ -506,7 +559,9 @@ class SAM2VideoModel(nn.Module):
         sam2:nn.Module,                  # As `build_sam2` gives it
         trainable=memory_modules,        # Names or globs of what trains
         bptt_frames:Optional[int]=None,  # Cut the gradient through the memory every so many frames; None: nowhere
-        predictor_memory=False           # Train with the predictor's memory to the bit
+        predictor_memory=False,          # Train with the predictor's memory to the bit
+        keep='parts',                    # For the backward pass: all, parts, or what passes from frame to frame alone
+        attention_dropout=True           # As SAM 2 has it; False: none of attention to memory
     ):
         super().__init__()
         if bptt_frames==1:
@@ -514,6 +569,8 @@ class SAM2VideoModel(nn.Module):
                               "give 2 or more, or leave it empty")
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
+        self.keep, sam2.memory_attention.keeps = keep, 'all' if keep=='all' else 'little'
+        if not attention_dropout: no_attention_dropout(sam2)
         self.trains = set_trainable(sam2, trainable)
         # what a checkpoint says: prompts trained with, kinds of prompt ever seen, prints of the videos that chose it
         self.prompts = self.seen_prompts = self.chosen_on = None   # None: nobody knows
@@ -532,31 +589,82 @@ class SAM2VideoModel(nn.Module):
     def device(self): return next(self.sam2.parameters()).device
 
 # %% ../../nbs/22_model.sam2.ipynb #s213
+class ClipPlan(NamedTuple):
+    "Which frames of a batch are worth computing"
+    first:list   # (B,) the first frame of each clip on which an object is prompted
+    last:list    # (B,) its last frame with a label
+    videos:list  # (O,) the clip of each object
+    def frames(self):
+        "(clip, frame) of all that are encoded, and the row of each"
+        pairs = [(b, t) for b, (a, z) in enumerate(zip(self.first, self.last)) for t in range(a, z+1)]
+        return pairs, {pair: i for i, pair in enumerate(pairs)}
+
+    @property
+    def end(self): return max(self.last)
+
+def clip_plan(
+    batch:ClipBatch,
+    whole=False      # Every frame, from the first to the last
+)->ClipPlan:
+    "The frames of each clip from the first prompt to the last label"
+    B, T = batch.images.shape[:2]
+    videos, prompted = batch.obj_to_video.tolist(), batch.prompt_frame.tolist()
+    if whole: return ClipPlan([0]*B, [T-1]*B, videos)
+    labelled = (batch.state != UNLABELLED).tolist()
+    first, last = [T-1]*B, [0]*B
+    for o, b in enumerate(videos):
+        first[b] = min(first[b], prompted[o])
+        last[b] = max([last[b], prompted[o], *(t for t in range(T) if labelled[t][o])])
+    return ClipPlan(first, last, videos)
+
+# %% ../../nbs/22_model.sam2.ipynb #b210176c
 @patch
-def _frame(self:SAM2VideoModel, t, T, feats, groups, obj_to_video, prompts):
-    "One frame of all groups that are live"
+def _frame(self:SAM2VideoModel, t, feats, plan, row_of, groups, prompts):
+    "One frame of all groups that are live; a clip that has ended stays with its last frame, of which nobody asks"
     parts, live = [], [g for g in groups if t >= g.prompt_frame]
     for g in live:
-        if self.bptt_frames and t % self.bptt_frames == 0: g.bank.detach()
-        f = feats.rows(obj_to_video[g.rows]*T + t)
+        clips = [plan.videos[o] for o in g.rows]
+        f = feats.rows([row_of[b, min(t, plan.last[b])] for b in clips])
         p = [prompts[o] for o in g.rows] if t==g.prompt_frame else None
         parts.append(group_step(self.sam2, self.tap, f, t, g, p, predictor_memory=self.predictor_memory,
-                                remember=t<T-1))      # nothing reads the memory of the last frame
+                                remember=t<plan.end))      # nothing reads the memory of the last frame
     return [_spread(parts, [g.rows for g in live], len(prompts))] if live else []
+
+# %% ../../nbs/22_model.sam2.ipynb #f17a004a
+@patch
+def _again(self:SAM2VideoModel, frames, groups, step):
+    "Some frames, of which the outputs and what is remembered are kept; the rest is computed again in the backward pass"
+    before = [g.copy() for g in groups]
+    def run():
+        now = [g.copy() for g in before]
+        outs = [step(t, now) for t in frames]
+        return outs, [(g.bank.cond, g.bank.rest) for g in now]
+    outs, banks = checkpoint(run, use_reentrant=False)
+    for g, (cond, rest) in zip(groups, banks): g.bank.cond, g.bank.rest = cond, rest
+    return outs
 
 # %% ../../nbs/22_model.sam2.ipynb #s214
 @patch
 def forward(self:SAM2VideoModel,
     batch:ClipBatch,  # On the model's device
     prompts=None      # (O,) `Prompt`s in pixels of the square, for each `prompt_frame`; None: of the batch's truth
-)->list:              # T lists of `FrameOut`, one a click step; empty where no object is live yet
+)->list:              # T lists of `FrameOut`, one a click step; empty where no object is live yet, or no label follows
     "Every frame's predictions for every object"
     if prompts is None: prompts = PromptPolicy(self.prompts, self.training).for_batch(batch)
     B, T = batch.images.shape[:2]
-    lens = batch.video_lens or [T]*B
-    feats = encode(self.sam2, batch.images.flatten(0,1))
-    groups = group_objects(batch.prompt_frame.tolist(), [lens[v] for v in batch.obj_to_video.tolist()])
-    return [self._frame(t, T, feats, groups, batch.obj_to_video, prompts) for t in range(T)]
+    lens, plan = batch.video_lens or [T]*B, clip_plan(batch, whole=not self.training)
+    pairs, row_of = plan.frames()
+    feats = encode(self.sam2, torch.stack([batch.images[b,t] for b, t in pairs]), self.keep=='frame')
+    groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos])
+    def step(t, groups): return self._frame(t, feats, plan, row_of, groups, prompts)
+    again, k = torch.is_grad_enabled() and (self.keep=='frame' or self.bptt_frames), self.bptt_frames or T
+    outs = []
+    for start in range(0, plan.end+1, k):
+        for g in groups: g.bank.detach()
+        frames = list(range(start, min(start+k, plan.end+1)))
+        units = [[t] for t in frames] if self.keep=='frame' else [frames]
+        for u in units: outs += self._again(u, groups, step) if again else [step(t, groups) for t in u]
+    return outs + [[] for _ in range(T-len(outs))]
 
 # %% ../../nbs/22_model.sam2.ipynb #c052
 def livelier(
@@ -787,7 +895,8 @@ def build_model(
     trains = conf.trainable_modules
     if trains is None: trains = ['*'] if nano and not conf.checkpoint_path else memory_modules
     model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
-                       bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory)
+                       bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
+                       keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout)
     model.prompts = prompts or model.prompts
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if random and not weights.get('presence'): _always_present(model.sam2)

@@ -447,7 +447,8 @@ def _out_of_memory():
     except torch.OutOfMemoryError as e:
         full = str(e).splitlines()[0][:120]
         raise ModelError(f"out of GPU memory ({full}): set trainer.precision=bf16-mixed, "
-                         "or lower data.max_objects, data.video_clip_length, data.batch_size or data.image_size") from e
+                         "model.activation_checkpointing=frame or model.bptt_frames, or lower data.max_objects, "
+                         "data.video_clip_length, data.batch_size or data.image_size") from e
 
 # %% ../../nbs/44_train.trainer.ipynb #c044
 def _train(cfg, start, run, status):
