@@ -306,9 +306,12 @@ class DataConf(Settings, group='data'):
     max_objects:Optional[int] = opt(None,
         "most objects of a training clip, drawn anew each time; empty: all", lo=1)
     batch_size:Optional[int] = opt(None, "clips in a step; empty: 2 for the built-in data, else 1", lo=1)
-    num_workers:int = opt(0, "processes that load clips; 0: the main one", lo=0)
+    num_workers:Optional[int] = opt(None,
+        "processes that load clips; 0: the main one; empty: by the cores, 8 at most, where a CUDA GPU computes, else 0",
+        lo=0)
     pin_memory:bool = opt(True, "page-locked batches where a GPU is used")
-    cache_frames:int = opt(256, "decoded frames kept in memory by each loading process", lo=1)
+    cache_frames:Optional[int] = opt(None,
+        "decoded frames kept in memory by each loading process; empty: 1 GB of them in all", lo=1)
     val_fraction:float = opt(0.2,
         "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
     hflip_prob:float = opt(0.5, "chance of a left-right flip", lo=0, hi=1)
@@ -448,8 +451,9 @@ class TrainerConf(Settings, group='trainer'):
         "parameter")
     devices:Any = opt('auto', "how many, or which", check=some_devices)
     num_nodes:int = opt(1, "machines", lo=1)
-    precision:str = opt('32-true',
-        "of the arithmetic; never half for the whole model: SAM 2 computes positions in full precision",
+    precision:Optional[str] = opt(None,
+        "of the arithmetic; empty: bf16-mixed (a third of the time, two digits) on a GPU that computes in it, "
+        "else 32-true; never half for the whole model: SAM 2 computes positions in full precision",
         choices=['32-true', '16-mixed', 'bf16-mixed', '32', '16', 'bf16'])
     fast_dev_run:Any = opt(False, "this many batches of everything, and no files", check=true_false_or_count)
     max_epochs:Optional[int] = opt(None, "empty: 5 for the built-in data, else 10", lo=-1, check=not_zero)

@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'light_of', 'colour', 'affine', 'warp_grid', 'warp', 'warp_masks',
-           'Augment', 'Change', 'changed', 'FrameCache', 'resized', 'VideoClips', 'Drawn', 'some_of', 'ready',
-           'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share', 'ClipBatches', 'RawClips', 'clip_loader']
+           'Augment', 'Change', 'changed', 'FrameCache', 'resized', 'cached_frames', 'VideoClips', 'Drawn', 'some_of',
+           'ready', 'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share', 'ClipBatches', 'RawClips',
+           'ClipLoader', 'cores', 'loading_processes', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
-import math, mmap
+import math, mmap, os, shutil, time
+import multiprocessing as mp
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
@@ -361,6 +363,15 @@ def ignore(self:FrameCache, vid, i:int):
         e['ignore'] = None if m is None else _packed(resize_masks(m[None], self.size))[0]
     return None if e['ignore'] is None else _unpacked(e['ignore'], self.size)
 
+# %% ../../nbs/14_data.clips.ipynb #c4ab3b46
+def cached_frames(
+    conf:DataConf,   # `data.*`
+    workers:int      # Processes that load
+)->int:              # For each of them
+    "How many frames a loading process keeps: what is set, else its part of 1 GB"
+    one = 3*(conf.image_size or 1024)**2
+    return conf.cache_frames or max(2**30//one//max(workers, 1), 2*conf.video_clip_length)
+
 # %% ../../nbs/14_data.clips.ipynb #c040
 class VideoClips(Dataset):
     "Clips of a `CocoVideo`; number `i` looks the same whenever seed and epoch are the same"
@@ -375,7 +386,7 @@ class VideoClips(Dataset):
         self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
         self.taken = {}       # epoch → clips of it that an earlier run has trained on
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
-        self.cache = FrameCache(coco, self.size, conf.cache_frames, exact=not train)
+        self.cache = FrameCache(coco, self.size, cached_frames(conf, conf.num_workers or 0), exact=not train)
         self.augment = Augment(conf)
         self.index, self.skipped = [], {}
         for vid in coco.videos: self._add(vid)
@@ -641,6 +652,37 @@ class RawClips(Dataset):
     def __len__(self): return len(self.ds)
     def __getitem__(self, i)->Clip: return self.ds.raw(i)
 
+# %% ../../nbs/14_data.clips.ipynb #198ca3ab
+class ClipLoader(DataLoader):
+    "A loader that counts the seconds that somebody waited for it"
+    waited = 0.
+    def __iter__(self):
+        batches, start = super().__iter__(), time.perf_counter()
+        for batch in batches:
+            self.waited += time.perf_counter()-start
+            yield batch
+            start = time.perf_counter()
+
+# %% ../../nbs/14_data.clips.ipynb #6abe0c94
+def cores()->int:
+    "Processor cores that this process may use"
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+def loading_processes(
+    conf:DataConf,     # `data.*`
+    cuda:bool,         # Does a CUDA GPU compute?
+    processes:int=1    # Processes of a training on this machine, which share the cores
+)->int:
+    "How many processes load clips: what is set, else by the cores and by the room for batches"
+    if conf.num_workers is not None: return conf.num_workers
+    forked = (mp.get_start_method(allow_none=True) or mp.get_all_start_methods()[0])=='fork'
+    if not cuda or not forked: return 0
+    pixels = (conf.batch_size or 1)*conf.video_clip_length*(conf.image_size or 1024)**2
+    under_way = 3*pixels*(3+(conf.max_objects or 4))              # bytes: two batches wait and one is made
+    room = shutil.disk_usage('/dev/shm').free//2 if os.path.isdir('/dev/shm') else math.inf
+    return int(max(0, min(8, cores()//processes-1, room//processes//under_way)))
+
+# %% ../../nbs/14_data.clips.ipynb #69c552f5
 def clip_loader(
     ds:VideoClips,       # Clips
     conf:DataConf=None,  # `data.*`; None: that of the clips
@@ -656,7 +698,8 @@ def clip_loader(
     kwargs = dict(generator=generator(ds.seed, 'loader')) | kwargs
     order = order or (ClipOrder(ds) if train else SequentialSampler(ds))
     batches = ClipBatches(order, conf.batch_size or 1, False, process, processes)
-    collate_clips = partial(collate, shape=(conf.video_clip_length, ds.size))
-    return DataLoader(RawClips(ds) if raw else ds, batch_sampler=batches, collate_fn=collate_clips,
-        num_workers=conf.num_workers, persistent_workers=conf.num_workers > 0,
+    collate_clips, workers = partial(collate, shape=(conf.video_clip_length, ds.size)), conf.num_workers or 0
+    ds.cache.n = cached_frames(conf, workers)
+    return ClipLoader(RawClips(ds) if raw else ds, batch_sampler=batches, collate_fn=collate_clips,
+        num_workers=workers, persistent_workers=workers > 0,
         pin_memory=conf.pin_memory and torch.cuda.is_available(), **kwargs)

@@ -9,8 +9,8 @@ __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_
            'set_mode', 'Features', 'encode', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap', 'StepOut',
            'keeps_little', 'frame_step', 'frame_candidates', 'Group', 'group_objects', 'group_step',
            'no_attention_dropout', 'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points',
-           'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'from_start', 'load_model',
-           'freeze_unreachable', 'build_model', 'resolve_start']
+           'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision',
+           'from_start', 'load_model', 'freeze_unreachable', 'build_model', 'resolve_start']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
@@ -810,6 +810,14 @@ def in_precision(
     kind = {'16': torch.float16, 'bf': torch.bfloat16}.get(str(precision)[:2])
     return torch.autocast(torch.device(device).type, kind, enabled=kind is not None)
 
+# %% ../../nbs/22_model.sam2.ipynb #bab91813
+def default_precision(
+    accelerator='auto'   # As trainer.accelerator
+)->str:                  # As trainer.precision
+    "bf16-mixed on a GPU that computes in bfloat16 (one that only imitates it is slower), else 32-true"
+    cuda = accelerator in ('auto', 'gpu', 'cuda') and torch.cuda.is_available()
+    return 'bf16-mixed' if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else '32-true'
+
 # %% ../../nbs/22_model.sam2.ipynb #lm02
 def from_start(
     start:Start,   # What was read; without weights: random ones
@@ -906,12 +914,14 @@ def build_model(
 def resolve_start(
     cfg      # A `TrainConf`; changed in place
 )->Start:    # What it starts from, or goes on from: to be handed on, so that it is read once
-    "Fill in model.config_path, data.image_size and prompts.*; raises `ConfigError` or `ModelError`"
+    "Fill in model.config_path, data.image_size, prompts.* and trainer.precision; raises `ConfigError` or `ModelError`"
     if cfg.resume: cfg.resume = str(run_checkpoint(cfg.resume, ('last',)))
     base = None if cfg.resume else cfg.model.base_path
     start = read_start(cfg.resume or cfg.model.checkpoint_path, model_named(cfg.model), cfg.data.image_size, base)
     if not isinstance(start.name, dict): cfg.model.config_path = start.name or 'nano'  # settings stay in the checkpoint
     cfg.data.image_size = start.image_size or default_size(start.name)
+    as_before = start.about.get('precision', '32-true') if cfg.resume else None
+    cfg.trainer.precision = cfg.trainer.precision or as_before or default_precision(cfg.trainer.accelerator)
     asked, cfg.prompts = cfg.prompts.prompt_type, as_trained(cfg.prompts, start.about)
     if cfg.prompts.prompt_type!=asked:
         log.info(f"prompts.prompt_type={cfg.prompts.prompt_type}, as {start.path} was trained")

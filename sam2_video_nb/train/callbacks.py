@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['log', 'ending_signals', 'Metrics', 'SwanLabLogger', 'make_loggers', 'start_loggers', 'close_loggers', 'log_gif',
-           'batch_clip', 'predicted', 'Gifs', 'module_clip', 'Live', 'Progress', 'SealedFiles', 'LastStep',
+           'batch_clip', 'predicted', 'Gifs', 'module_clip', 'Live', 'Progress', 'Waiting', 'SealedFiles', 'LastStep',
            'KeepOnStop', 'checkpoint_callbacks']
 
 # %% ../../nbs/41_train.callbacks.ipynb #acb7f867
@@ -430,6 +430,32 @@ def on_validation_end(self:Progress, trainer, pl_module): self.close('val')
 @patch
 def teardown(self:Progress, trainer, pl_module, stage):
     for kind in list(self.bars): self.close(kind)
+
+# %% ../../nbs/41_train.callbacks.ipynb #87e55fab
+class Waiting(Callback):
+    "Says how much of the training was spent waiting for clips"
+    def __init__(self, status:Status=None): self.status, self.waited, self.spent, self.since = status, 0., 0., None
+    @property
+    def share(self): return min(1., self.waited/self.spent) if self.spent else None
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.since = time.perf_counter()
+        self.epoch = self.spent, self.waited, getattr(trainer.train_dataloader, 'waited', 0.)
+
+    def on_train_batch_end(self, trainer, *args):
+        now = time.perf_counter()
+        self.spent, self.since = self.spent + now-self.since, now
+        self.waited = self.epoch[1] + getattr(trainer.train_dataloader, 'waited', 0.) - self.epoch[2]
+        if self.status: self.status.now.update(waiting=self.share)
+
+    def on_validation_end(self, trainer, pl_module): self.since = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        spent, waited = self.spent-self.epoch[0], self.waited-self.epoch[1]
+        if not spent: return
+        share = min(1., waited/spent)
+        more = ': more of data.num_workers may help' if share > .2 and spent > 10 else ''
+        log.info(f"epoch {trainer.current_epoch+1}: {share:.0%} of {spent:.0f} s was spent waiting for data{more}")
 
 # %% ../../nbs/41_train.callbacks.ipynb #905c5f24
 class SealedFiles(TorchCheckpointIO):

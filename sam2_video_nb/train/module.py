@@ -10,7 +10,7 @@ __all__ = ['log', 'fine_tuning_lr', 'first_mix', 'most_spikes', 'most_files', 'm
 # %% ../../nbs/43_train.module.ipynb #9b5ad2a3
 import logging, math
 from copy import deepcopy
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 import torch
@@ -21,7 +21,7 @@ from ..config import *
 from ..core import *
 from ..ranks import any_rank, board, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
-from ..data.clips import VideoClips, clip_loader, ready
+from ..data.clips import VideoClips, clip_loader, loading_processes, ready
 from ..model.prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
 from ..model.weights import Start, read_start, weights_hash, write_checkpoint
 from ..model.sam2 import GradientAudit, build_model, informative, memory_modules, portable, resolve_start
@@ -123,8 +123,14 @@ class VideoData(pl.LightningDataModule):
     def train_dataloader(self):
         self.clips.set_epoch(self.trainer.current_epoch if self.begin is None else self.begin)
         order = SequentialSampler(self.clips) if self.trainer.overfit_batches else None    # the same batches each epoch
-        return clip_loader(self.clips, self.conf, train=True, process=self.process, processes=self.processes,
+        conf = replace(self.conf, num_workers=loading_processes(self.conf, self.on_cuda, self.neighbours))
+        if self.conf.num_workers is None and conf.num_workers:
+            log.info(f"clips are loaded by {counted(conf.num_workers, 'process', 'processes')} (data.num_workers)")
+        return clip_loader(self.clips, conf, train=True, process=self.process, processes=self.processes,
             order=order, raw=True)
+
+    def on_after_batch_transfer(self, batch, dataloader_idx):
+        return ready(batch) if isinstance(batch, ClipBatch) else batch
 
     def val_dataloader(self):
         if self.coco is None: return []
@@ -135,6 +141,10 @@ class VideoData(pl.LightningDataModule):
     def process(self): return self.trainer.global_rank if self.trainer else 0
     @property
     def processes(self): return self.trainer.world_size if self.trainer else 1
+    @property
+    def on_cuda(self): return bool(self.trainer) and self.trainer.strategy.root_device.type=='cuda'
+    @property
+    def neighbours(self): return self.processes//getattr(self.trainer, 'num_nodes', 1) if self.trainer else 1
     @property
     def turn(self): return (self.conf.batch_size or 1)*self.processes       # clips that all processes take at once
     @property
@@ -183,7 +193,7 @@ def remembered(
     sam2            # The model as it is before the first step
 )->dict:            # Plain values
     "What every checkpoint of a run says of itself"
-    out = dict(model=portable(start.name), image_size=cfg.data.image_size)
+    out = dict(model=portable(start.name), image_size=cfg.data.image_size, precision=cfg.trainer.precision)
     if cfg.resume: return out | {k: start.about[k] for k in ('start', 'start_hash', 'seed') if k in start.about}
     before = weights_hash(start.weights or sam2.state_dict())
     return out | dict(start=cfg.model.checkpoint_path, start_hash=before, seed=cfg.seed)
@@ -252,10 +262,6 @@ def _advice(precision):
     return 'lower optimizer.lr' + ('' if full else ', or train with trainer.precision=32-true')
 
 # %% ../../nbs/43_train.module.ipynb #7d2f2317
-@patch
-def on_after_batch_transfer(self:VideoModule, batch, dataloader_idx):
-    return ready(batch) if isinstance(batch, ClipBatch) else batch
-
 @patch
 def losses_of(self:VideoModule, batch:ClipBatch)->dict:
     "Prompts, a forward over the whole clip, and its loss by term"

@@ -229,7 +229,8 @@ def _head(run, m, status, cfg):
         far = ending(m) or f"{m['steps']} steps in {m['epochs']} epochs"
         model = f"{cfg['model']['config_path'] or 'its own YAML'} at {cfg['data']['image_size']} px"
         trained = ', '.join(map(str, cfg['model']['trainable_modules'] or []))
-        out.append(f'<p class="quiet">{_escaped(f"{far}; {model}; trained: {trained}")}</p>')
+        waited = f"; {m['waiting']:.0%} of the training was spent waiting for data" if m.get('waiting') else ''
+        out.append(f'<p class="quiet">{_escaped(f"{far}; {model}; trained: {trained}{waited}")}</p>')
     return out
 
 # %% ../../nbs/42_train.report.ipynb #8f11f5da
