@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train', 'usage_eval', 'usage_predict', 'error_line',
-           'tell', 'run_command', 'first_process', 'begin', 'command_line', 'next_command', 'closing', 'OptionParser',
+           'tell', 'speaks', 'run_command', 'begin', 'command_line', 'next_command', 'closing', 'OptionParser',
            'arguments', 'check_options', 'training_of', 'print_statistics', 'sam2_video_check', 'Argument',
            'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of', 'explain', 'known_format',
            'convert_options', 'format_options', 'sam2_video_convert', 'export_options', 'sam2_video_export',
@@ -34,6 +34,14 @@ def tell(text:str):
     "A line on stderr, broken between words on a terminal"
     print(fitted(text, sys.stderr), file=sys.stderr, flush=True)
 
+# %% ../nbs/60_cli.ipynb #dbaee1db
+def speaks(e:Exception)->bool:
+    "Does this process say its error? What all ranks of a run find, the first one says, unless it was killed"
+    if first_process(): return True
+    alone = type(e).__name__=='RankLost' and str(e).startswith('rank 0 of') and '(pid' in str(e)
+    if type(e).__name__=='RankLost': return alone and this_process().rank==1
+    return not isinstance(e, ConfigError)
+
 # %% ../nbs/60_cli.ipynb #17882ff8
 def run_command(
     body,   # Function without arguments; what it returns is the exit code (None: 0)
@@ -49,15 +57,12 @@ def run_command(
     except SystemExit as e: return int(bool(e.code))       # 0: help was printed
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e:
-        tell(error_line(e))
+        if not speaks(e): return 1
+        tell((f'rank {this_process().rank}: ' if not first_process() else '') + error_line(e))
         for note in getattr(e, '__notes__', ()): tell(note)      # what is kept of a training that failed
     return 1
 
 # %% ../nbs/60_cli.ipynb #f580db4f
-def first_process()->bool:
-    "Of the processes of a run one speaks: is it this?"
-    return not int(os.environ.get('LOCAL_RANK', 0))
-
 def begin(
     command:str,        # As sam2_video_train
     cfg:TrainConf=None  # Its settings; None: it has none, and speaks on a terminal only
@@ -471,13 +476,13 @@ def made_folder(
 
 def run_folder(
     c:Composed   # A single run
-)->Path:
+)->Path:       # None in another process than the first: it makes none, and is told later
     "The folder of a run: a new one, or the one that was named; raises `ConfigError` if that holds a run"
     from sam2_video_nb.run import new_run
+    if not first_process(): return None
     named = None if own_dir(c.hydra.run) else Path(c.hydra.run.dir)
     output = c.settings.predict.output
     if named is None and not output: return new_run(c.settings.output_dir)
-    if not first_process(): return named             # that of the first one
     if named and output and named!=Path(output):
         raise ConfigError(f"predict.output={output} and hydra.run.dir={named} name two folders: give one")
     if output: return made_folder(Path(output), 'predict.output')
@@ -507,17 +512,16 @@ def run_once(
     args             # As typed
 )->int:              # Exit code
     "A single run"
-    from hydra.core.hydra_config import HydraConfig
     root = Path(c.settings.predict.output or (c.settings.output_dir if own_dir(c.hydra.run) else c.hydra.run.dir))
     before = there_already(root)
     folder = run_folder(c)
     codes = []
     def job(cfg):
-        def body(): return app.job(as_settings(cfg, c.given), Path(HydraConfig.get().run.dir), args).code
+        def body(): return app.job(as_settings(cfg, c.given), folder, args).code
         with typed(*args): codes.append(run_command(body))
-    place = f'hydra.run.dir={quoted(str(folder))}'
+    place = f"hydra.run.dir={quoted(str(folder or '.'))}"             # Hydra makes it, where it is not there
     start_hydra(job, app.name, [*words.flags, *(o.text for o in c.given), place])
-    drop_empty(folder, before)
+    if folder: drop_empty(folder, before)
     return codes[0]
 
 # %% ../nbs/60_cli.ipynb #1e1f35ca
@@ -559,7 +563,7 @@ def sweep_job(
     except Exception as e:
         error = error_line(e).removeprefix('error: ')
         tell(f'job {h.job.num}: {error_line(e)}')
-    write_job(run, apart, JF, 'stopped' if code==130 else error)
+    if first_process(): write_job(run, apart, JF, 'stopped' if code==130 else error)
     if code==130: raise KeyboardInterrupt       # of the whole sweep
     return math.nan if JF is None else JF
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from tqdm import tqdm
-from .config import ConfigError, TrainConf, config_text, fitted
+from .config import first_process, ConfigError, TrainConf, config_text, fitted
 from .core import *
 
 # %% ../nbs/04_run.ipynb #389591fc
@@ -21,10 +21,10 @@ log = logging.getLogger('sam2_video_nb')
 # %% ../nbs/04_run.ipynb #def048dc
 def new_run(
     output_dir   # Where runs go
-)->Path:         # A folder that did not exist before
+)->Path:         # A folder that did not exist before; None in another process than the first, which is told later
     "Make the folder of a run"
     given = os.environ.get('SAM2_VIDEO_NB_RUN')     # the other processes of a multi-GPU run share the first one's
-    if given and int(os.environ.get('LOCAL_RANK', 0)): return Path(given)
+    if not first_process(): return Path(given) if given else None
     now = datetime.now()
     for more in ['']+[f'_{i}' for i in range(1, 100)]:
         run = Path(output_dir)/f'{now:%Y-%m-%d}'/f'{now:%H-%M-%S}{more}'
@@ -79,7 +79,7 @@ def logging_to(
     level='info'   # On screen
 ):                 # Context: everything from info up goes to training.log too
     "Log to the screen and to training.log; an exception's traceback goes to the file alone"
-    other = int(os.environ.get('LOCAL_RANK', 0))      # of the processes of a multi-GPU run the first one speaks
+    other = not first_process()       # of the processes of a multi-GPU run the first one speaks
     file = logging.NullHandler() if other else LogFile(run/'training.log', encoding='utf-8')
     screen = Screen()
     file.setFormatter(logging.Formatter('%(asctime)s %(levelname)s %(message)s'))

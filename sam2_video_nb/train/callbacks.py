@@ -22,6 +22,7 @@ from tqdm import tqdm
 from ..config import *
 from ..core import *
 from ..show import clip_frames, save_gif
+from ..ranks import any_rank, notes
 from ..run import Status, asked, disk_may_fail, memory_used
 from ..model.weights import check_seal, write_checkpoint
 from ..track.evaluate import video_clip
@@ -288,6 +289,7 @@ class Live(Callback):
         self.status, self.run, self.gifs = status, run, gifs
         self.stop = self.paused = False
         self.before_pause = None      # the state that a pause interrupts
+        self.pauses = 0               # that are over
         self.begun = None             # when the training began, and at which step
 
 # %% ../../nbs/41_train.callbacks.ipynb #70c42aed
@@ -297,6 +299,7 @@ def pause(self:Live):
     log.info('paused')
     self.paused, self.before_pause = True, self.status.now['state']
     self.status.update(state='paused')
+    notes.put(f'pause {self.pauses}', True)
 
 @patch
 def go_on(self:Live):
@@ -304,6 +307,8 @@ def go_on(self:Live):
     log.info('going on')
     self.paused = False
     self.status.update(state=self.before_pause)
+    notes.put(f'pause {self.pauses} is over', True)
+    self.pauses += 1
 
 # %% ../../nbs/41_train.callbacks.ipynb #0cf94077
 @patch
@@ -326,6 +331,13 @@ def obey(self:Live, trainer, pl_module, batch=None):
             self.status.update(memory=memory_used())
             time.sleep(.2)
         wishes = asked(self.run)
+
+@patch
+def follow(self:Live):
+    "On another rank than the first: hold while that one is paused"
+    while notes.has(f'pause {self.pauses}'):
+        notes.get(f'pause {self.pauses} is over')
+        self.pauses += 1
 
 # %% ../../nbs/41_train.callbacks.ipynb #ea98cbcd
 @patch
@@ -354,14 +366,19 @@ def on_train_start(self:Live, trainer, pl_module):
 def on_train_batch_end(self:Live, trainer, pl_module, out, batch, i):
     if trainer.is_global_zero:
         self.tell(trainer)
-        self.obey(trainer, pl_module, batch)
-    several = trainer.world_size>1      # one process is asked, all of them stop
-    stop = trainer.strategy.reduce_boolean_decision(self.stop, all=False) if several else self.stop
-    if stop: trainer.should_stop = True
+        self.fulfil(asked(self.run), trainer, pl_module, batch)
+    while any_rank(self.paused): self.hold(trainer, pl_module, batch)
+    if any_rank(self.stop): trainer.should_stop = True             # one is asked, all of them stop
+
+@patch
+def hold(self:Live, trainer, pl_module, batch=None):
+    "Wait until the pause is over"
+    if trainer.is_global_zero: self.obey(trainer, pl_module, batch)
+    else: self.follow()
 
 @patch
 def on_validation_batch_end(self:Live, trainer, pl_module, out, vid, i, *a):
-    if not trainer.is_global_zero: return
+    if not trainer.is_global_zero: return self.follow()
     state = 'validating' if trainer.state.fn=='fit' else 'measuring'
     self.status.update(state=state, video=i+1, videos=_whole(trainer.num_val_batches[0]), memory=memory_used())
     self.obey(trainer, pl_module)

@@ -19,7 +19,7 @@ from fastcore.basics import patch
 from torch.utils.data import DataLoader, SequentialSampler
 from ..config import *
 from ..core import *
-from ..ranks import any_rank, board, on_all, summed, together, world_size
+from ..ranks import any_rank, notes, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
 from ..data.clips import VideoClips, clip_loader, loading_processes, ready
 from ..model.prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
@@ -268,13 +268,20 @@ def losses_of(self:VideoModule, batch:ClipBatch)->dict:
     gens = [generator(self.cfg.seed, 'prompts', *draw) for draw in batch.draws]
     self.prompts = self.policy.for_batch(batch, gens)
     self.outs = self.model(batch, self.prompts) if len(batch) else []
-    return self.loss(self.outs, batch, summed)
+    return self.loss(self.outs, batch, self.add_up)
+
+@patch
+def add_up(self:VideoModule, own):
+    "What the terms of the loss add up to on all ranks; is that of this one finite?"
+    self.finite = bool(own.isfinite().all()) if together() else True
+    return summed(own)
 
 @patch
 def training_step(self:VideoModule, batch, i):
     self.batch, losses = batch, self.losses_of(batch)
-    bad = not losses['loss'].isfinite()
-    if self.in_any(bad): return self.leave_out(self.bad_batch(_bad_terms(losses)) if bad else None)
+    if not losses['loss'].isfinite():                         # so it is on all ranks
+        mine = not (together() and self.finite)
+        return self.leave_out(self.bad_batch(_bad_terms(losses)) if mine else None)
     self.good += 1
     self.remember(losses, batch)
     return touched(losses['loss'], self.trained()) if together() else losses['loss']
@@ -461,7 +468,7 @@ def on_train_epoch_end(self:VideoModule):
 def _of_all_ranks(scores, videos):
     "The scores of all ranks, in the order of the videos: as one process has them"
     if not together(): return scores
-    board.meet('measured')                # one may have a long video: nobody waits for it in a collective
+    notes.meet('measured')                # one may have a long video: nobody waits for it in a collective
     parts = [None]*world_size()
     torch.distributed.all_gather_object(parts, scores)
     place = {v: i for i, v in enumerate(videos)}
