@@ -10,8 +10,9 @@ __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train',
            'convert_options', 'format_options', 'sam2_video_convert', 'export_options', 'sam2_video_export',
            'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application', 'own_dir', 'made_folder',
            'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job', 'sweep_folder',
-           'run_sweep', 'report_sweep', 'hydra_command', 'no_sweep', 'trial', 'trial_of', 'training_job', 'again_from',
-           'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job', 'sam2_video_predict']
+           'run_sweep', 'report_sweep', 'hydra_command', 'no_sweep', 'trial', 'trial_of', 'debugging_job',
+           'training_job', 'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job',
+           'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
 import argparse, json, math, os, shlex, sys
@@ -697,6 +698,20 @@ def trial_of(
     own = [a for a in args if not a.startswith('model.')]       # its checkpoint knows the model
     return trial(best, own, val.get('path'), run.metrics.get('after'))
 
+# %% ../nbs/60_cli.ipynb #45a7559c
+def debugging_job(
+    cfg:TrainConf,   # With `debug`
+    folder:Path      # For the picture
+)->Outcome:
+    "Look again at a batch that a run wrote down: what was not finite, and where first"
+    from sam2_video_nb.core import written_whole
+    from sam2_video_nb.train.debug import read_bad, replay
+    found = replay(read_bad(cfg.debug), cfg.trainer.accelerator)
+    print(found)
+    with written_whole(folder/'debug.png') as p: found.picture().save(p, format='png')
+    closing('', [('picture', folder/'debug.png')])
+    return Outcome(0)
+
 # %% ../nbs/60_cli.ipynb #ee083907
 def training_job(
     cfg:TrainConf,
@@ -704,6 +719,7 @@ def training_job(
     args             # The command's words
 )->Outcome:
     "Train; last it prints the result, where to look and what to do next"
+    if cfg.debug: return debugging_job(cfg, folder)
     from sam2_video_nb.train.trainer import train
     r = train(cfg, folder)
     JF = (r.metrics.get('after') or {}).get('JF')

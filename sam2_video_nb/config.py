@@ -618,6 +618,10 @@ class TrainConf(Settings):
         "checkpoint of ours, or run folder (its last.ckpt), to go on from: weights, optimizer, epoch and "
         "random draws",
         path=exists)
+    debug:Optional[str] = opt(None,
+        "file of a run's debug/, a batch whose loss or gradient was not finite: look at that step again, and train "
+        "nothing",
+        path=isfile)
     seed:int = opt(0, "of every random draw", lo=0, hi=2**32-1)
     log_level:str = opt('info',
         "on screen; training.log has everything from info up",
