@@ -150,10 +150,10 @@ def print_statistics(files, datasets, png):
     "Statistics and recommendations of each file; drawn as well where `png` says so"
     from sam2_video_nb.core import written_whole
     from sam2_video_nb.data.stats import recommendation, show_stats, stats, stats_table
-    for i, (f, c) in enumerate(zip(files, datasets)):
-        s = stats(c)
+    found = [stats(c) for c in datasets]
+    for f, s in zip(files, found):
         print(fitted(f'\n{f}\n{stats_table(s)}\n\nrecommended\n{recommendation(s)}', sys.stdout))
-        if not png: continue
+    for i, s in enumerate(found if png else ()):        # last: numbers need no disk
         path = Path(png) if len(files)==1 else Path(png).with_name(f'{Path(png).stem}_{i+1}.png')
         with written_whole(path) as p: show_stats(s).savefig(p, format='png')
         print(f'drawn in {path}')
@@ -347,6 +347,14 @@ def sam2_video_convert(
     "Convert other datasets to COCO-video JSON, and back"
     return run_command(lambda: _convert(arguments(args)))
 
+def _converted(form, given):
+    "What a conversion gives; one that the disk ends says how to begin it again"
+    from sam2_video_nb.core import DiskError, disk_error
+    try: return function_of(form)(**given)
+    except DiskError as e:
+        again = 'then do it again' + (', with --overwrite' if 'overwrite' in given else '')
+        raise disk_error(e, given.get('out', ''), 'the files before it are whole', again) from None
+
 def _convert(args):
     at = next((i for i, a in enumerate(args) if a[:1]!='-'), len(args))       # where the format stands
     p = convert_options()
@@ -355,7 +363,8 @@ def _convert(args):
     if at==len(args): raise ConfigError('sam2_video_convert: name a format; --list explains them')
     form = known_format(args[at])
     begin('sam2_video_convert')
-    made = function_of(form)(**vars(format_options(args[at]).parse_args(args[at+1:])))
+    given = vars(format_options(args[at]).parse_args(args[at+1:]))
+    made = _converted(form, given)
     made = [str(o) for o in (made if isinstance(made, (tuple, list)) else [made]) if o]
     print('\n'.join(made))                       # paths alone: a script may read them
     if sys.stderr.isatty() and not args[at].startswith('to-'):

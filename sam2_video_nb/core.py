@@ -376,7 +376,7 @@ _why_not = {   # errno → why nothing can be written, what to do
     'ENOSPC': ("no space left on the disk", "make room"),
     'EDQUOT': ("the quota of this disk is used up", "make room"),
     'EFBIG': ("larger than a file may be here", "raise the limit (ulimit -f), or choose another disk"),
-    'EROFS': ("the disk can only be read", "choose another folder"),
+    'EROFS': ("the disk can only be read", "make it writable, or choose another folder"),
     'EACCES': ("no permission to write there", "choose another folder, or change its permissions"),
     'EPERM': ("no permission to write there", "choose another folder, or change its permissions"),
     'EEXIST': ("a file stands where a folder is needed", "choose another folder"),
@@ -392,15 +392,17 @@ class DiskError(Sam2VideoError, OSError):
     def __str__(self): return self.args[0]
 
 def disk_error(
-    e:OSError,    # As the system raised it
+    e:OSError,    # As the system raised it, or one of these
     path,         # What was to be written
-    kept:str=''   # What is still there, in words; empty: what was there before, if it was
+    kept:str='',  # What is still there, in words; empty: what was there before, if it was
+    then:str=''   # What more there is to do
 )->DiskError:
     "A failed write in words"
-    if isinstance(e, DiskError): return e
+    if isinstance(e, DiskError) and not (kept or then): return e
+    path = getattr(e, 'path', path)
     why, what_to_do = _why_not.get(e.errno, (e.strerror or str(e), "choose another folder"))
     if not kept: kept = "the file of before is kept as it was" if os.path.isfile(path) else "nothing half is left there"
-    out = DiskError(f"{path}: not written: {why}; {kept}: {what_to_do}")
+    out = DiskError(f"{path}: not written: {why}; {kept}: {what_to_do}{then and '; '+then}")
     out.errno, out.strerror, out.path = e.errno, why, Path(path)
     return out
 

@@ -10,7 +10,7 @@ __all__ = ['known_names', 'VideoFolder', 'find_videos', 'MaskFile', 'nearest', '
            'open_back', 'each_frame', 'back_davis', 'back_png', 'back_colours']
 
 # %% ../../nbs/17_data.convert.ipynb #c002
-import json, os, re, shutil
+import errno, json, os, re, shutil
 from collections import Counter
 from itertools import count
 from pathlib import Path
@@ -306,6 +306,7 @@ def _place(
             return
         try: os.symlink(src.resolve(), part)
         except OSError as e:
+            if e.errno in (errno.ENOSPC, errno.EROFS): raise
             raise DataError(f"{dst}: links cannot be made here ({e}): "
                 "copy the frames instead (leave out --link)") from None
 

@@ -249,7 +249,7 @@ def back_sav(
     coco, out, names = open_back(json, out, image_root, overwrite)
     for vid in coco.videos: _check_sav(coco, vid, every)
     for vid in tqdm(coco.videos, desc='writing', unit='video', disable=not progress):
-        with VideoWriter(out/f'{names[vid]}.mp4', fps, crf=12) as film:
+        with written_whole(out/f'{names[vid]}.mp4') as p, VideoWriter(p, fps, crf=12) as film:
             for t in range(len(coco.frames[vid])): film.add(coco.image(vid, t))
         _write_json(out/f'{names[vid]}_manual.json', _sav_entry(coco, vid, names[vid], every))
     print("to-sav does not hold pictures as they are: a video file loses a little")

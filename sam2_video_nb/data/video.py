@@ -7,7 +7,8 @@ __all__ = ['picture_types', 'by_number', 'pictures', 'picture_in_memory', 'Frame
            'Packets', 'read_packets', 'VideoFile', 'open_frames']
 
 # %% ../../nbs/12_data.video.ipynb #c002
-import re, struct
+import io, re, struct
+from contextlib import nullcontext, suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -110,19 +111,34 @@ def _even(a):
     "A picture with even sides: a black line more where one is odd"
     return np.pad(a, ((0, a.shape[0]%2), (0, a.shape[1]%2), (0, 0))) if a.shape[0]%2 or a.shape[1]%2 else a
 
+# %% ../../nbs/12_data.video.ipynb #cd04841c
+class _Watched(io.FileIO):
+    "A file that keeps the error of a write that failed"
+    error = None
+    def write(self, data):
+        left = memoryview(data)
+        try:
+            while left: left = left[super().write(left):]
+        except OSError as e:
+            self.error = self.error or e
+            raise
+        return len(data)
+
 # %% ../../nbs/12_data.video.ipynb #d131b880
 class VideoWriter:
-    "An mp4, frame by frame; a context manager"
+    "An mp4, frame by frame; a context manager; raises `OSError` where there is no room"
     def __init__(self,
         path,        # .mp4
         fps=10.,     # Frames a second
         crf=23       # Quality: lower is better and larger
     ): self.path, self.fps, self.crf, self.out = Path(path), fps, crf, None
     def __enter__(self): return self
-    def __exit__(self, *a):
+    def __exit__(self, failed, *a):
         if self.out is None: return
-        for p in self.stream.encode(): self.out.mux(p)
-        self.out.close()
+        with self.file, suppress(Exception) if failed else nullcontext():     # the first error is the one to tell
+            try:
+                if not failed: self._encode()
+            finally: self._told(self.out.close)
 
 # %% ../../nbs/12_data.video.ipynb #bc6a03dd
 @patch
@@ -130,7 +146,8 @@ def _open(self:VideoWriter, height, width):
     "Open the file, for frames of this size"
     av = need_av()
     self.path.parent.mkdir(parents=True, exist_ok=True)
-    self.out = av.open(str(self.path), 'w', options=dict(movflags='frag_keyframe+empty_moov+default_base_moof'))
+    self.file = _Watched(self.path, 'w')
+    self.out = av.open(self.file, 'w', 'mp4', options=dict(movflags='frag_keyframe+empty_moov+default_base_moof'))
     codec = next((c for c in ('libx264', 'h264', 'mpeg4') if c in av.codecs_available), 'mpeg4')
     self.stream = self.out.add_stream(codec, rate=Fraction(self.fps).limit_denominator(1001))
     self.stream.width, self.stream.height, self.stream.pix_fmt, self.stream.gop_size = width, height, 'yuv420p', 12
@@ -138,14 +155,24 @@ def _open(self:VideoWriter, height, width):
 
 # %% ../../nbs/12_data.video.ipynb #3fec54f9
 @patch
+def _told(self:VideoWriter, write, *a):
+    "A step of writing; raises the disk's own error where there is one"
+    try: return write(*a)
+    finally:
+        if self.file.error: raise self.file.error
+
+@patch
+def _encode(self:VideoWriter, frame=None):   # None: what the codec still holds
+    for p in self.stream.encode(frame): self._told(self.out.mux, p)
+
+@patch
 def add(self:VideoWriter,
     frame   # (H,W,3) uint8, or PIL
 ):
     "Write one frame"
     av, a = need_av(), _even(np.asarray(frame))
     if self.out is None: self._open(*a.shape[:2])
-    for p in self.stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(a), format='rgb24')):
-        self.out.mux(p)
+    self._encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(a), format='rgb24'))
 
 # %% ../../nbs/12_data.video.ipynb #df1e7b2e
 _turns = {   # (a, b, c, d) → what PIL does to the picture

@@ -109,7 +109,7 @@ def cached(
     "Figures from the cache, or measured and put there"
     if file.is_file(): return json.loads(file.read_text(encoding='utf-8'))
     out = plain(measure())
-    with written_whole(file) as p: p.write_text(json.dumps(out), encoding='utf-8')
+    with disk_may_fail(file), written_whole(file) as p: p.write_text(json.dumps(out), encoding='utf-8')
     return out
 
 # %% ../../nbs/33_track.evaluate.ipynb #c019
@@ -309,9 +309,13 @@ def _evaluate(cfg, start, run):
         m['difference'] = difference(m['before']['per_object'], m['after']['per_object'],
                                      cfg.eval.bootstrap, generator(cfg.seed, 'bootstrap'))
     m |= _more(cfg.eval, model, how, m['after']['JF'], score)
-    write_evaluation(run, m)
-    _worst_gifs(run/'gifs', model, split, how, worst(m['after'], cfg.eval.gifs))
-    return Evaluation(run, m)
+    out = Evaluation(run, m)
+    try: write_evaluation(run, m)
+    except OSError as e:             # what was measured for hours is said, if it cannot be kept
+        e.add_note(f'{out._repr_markdown_()}\n{out.line()}')
+        raise
+    with disk_may_fail('gifs'): _worst_gifs(run/'gifs', model, split, how, worst(m['after'], cfg.eval.gifs))
+    return out
 
 # %% ../../nbs/33_track.evaluate.ipynb #f56f1d34
 def _worst_gifs(folder, model, split, how, videos):

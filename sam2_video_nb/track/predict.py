@@ -8,7 +8,7 @@ __all__ = ['log', 'one_prompt', 'file_prompts', 'coco_prompts', 'Task', 'video_o
            'write_failed', 'track_to', 'Prediction', 'task_settings', 'predict']
 
 # %% ../../nbs/34_track.predict.ipynb #c002
-import errno, hashlib, json, logging, os, time
+import hashlib, json, logging, os, time
 from collections import defaultdict
 from copy import deepcopy
 from dataclasses import asdict
@@ -28,7 +28,7 @@ from ..data.coco import CocoVideo, read_json
 from ..data.video import FrameSource, VideoWriter, need_av, open_frames
 from ..data.datasets import open_coco
 from ..model.prompts import PromptPolicy, prompt_kinds
-from ..model.weights import weights_hash
+from ..model.weights import check_seal, weights_hash, write_checkpoint
 from ..model.sam2 import device_of, in_precision, load_model, model_label, resolve_start
 from .tracker import Tracked, check_prompts, ways
 
@@ -411,26 +411,22 @@ class PredictionFolder:
     def open(self, place=0):
         "Go on at a place in the file of lines"
         path = self.folder/'annotations.jsonl'
-        if not place: path.write_bytes(b'')
+        if not place: path.write_bytes(b'')       # of an attempt before its first save
         os.truncate(path, place)
-        self.file = open(path, 'a', encoding='utf-8')
+        self.file = open(path, 'ab', buffering=0)     # a line is there whole, or not at all
 
     def place(self)->int:
         "Where the file of lines ends, once all of it is on disk"
-        self.file.flush()
         os.fsync(self.file.fileno())
         return (self.folder/'annotations.jsonl').stat().st_size
 
 # %% ../../nbs/34_track.predict.ipynb #pr21
 def write_failed(
-    e:Exception,   # PyTorch's writer raises a RuntimeError, others an OSError
-    folder, t      # Where, and at which frame
-)->DataError:
+    e:OSError,   # As it was raised
+    folder, t    # Where, and at which frame
+)->DiskError:
     "The error of a write that failed"
-    full = getattr(e, 'errno', None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    why = 'no space left on the disk' if full else f'writing failed ({" ".join(str(e).split())[:120]})'
-    return DataError(f"{folder}: {why} at frame {t}: what is written stays valid; "
-                     "make room, and go on with predict.resume=true")
+    return disk_error(e, folder, f"frame {t} is not done, what is before it stays valid", "predict.resume=true goes on")
 
 # %% ../../nbs/34_track.predict.ipynb #9850fe33
 @patch
@@ -441,8 +437,7 @@ def add(self:PredictionFolder, out:Tracked):
         if self.conf.masks:
             path, values = self.folder/'masks'/f'{self.source.names[out.t]}.png', [self.values[o] for o in out.obj_ids]
             palette_png(path, masks, logits, values)
-        self.file.write(json.dumps(frame_line(out, masks))+'\n')
-        self.file.flush()
+        append_whole(self.file, json.dumps(frame_line(out, masks))+'\n')
     except OSError as e: raise write_failed(e, self.folder, out.t) from e
 
 # %% ../../nbs/34_track.predict.ipynb #0b36440f
@@ -450,9 +445,9 @@ def add(self:PredictionFolder, out:Tracked):
 def save(self:PredictionFolder, way):
     "Save what the tracker of a `Way` remembers, with the place in the file of lines"
     try:
-        with written_whole(self.folder/'state.pt') as p:
-            torch.save(dict(tracker=way.tracker.state(), way=way.name, place=self.place()), p)
-    except (OSError, RuntimeError) as e: raise write_failed(e, self.folder, way.tracker.t) from e
+        state = dict(tracker=way.tracker.state(), way=way.name, place=self.place())
+        write_checkpoint(self.folder/'state.pt', state)
+    except OSError as e: raise write_failed(e, self.folder, way.tracker.t) from e
 
 # %% ../../nbs/34_track.predict.ipynb #5a0c67ff
 @patch
@@ -550,7 +545,9 @@ def _saved_state(folder, settings, resume):
                           "go on with the same, or give another folder")
     if was.get('done'): return 'done'
     state = folder/'state.pt'
-    return torch.load(state, map_location='cpu', weights_only=True) if state.is_file() else None
+    if not state.is_file(): return None
+    check_seal(state)
+    return torch.load(state, map_location='cpu', weights_only=True)
 
 # %% ../../nbs/34_track.predict.ipynb #pr29
 def _predict(cfg, task, model, out, settings, state):
@@ -563,7 +560,7 @@ def _predict(cfg, task, model, out, settings, state):
         out.finish(vid)
         written = sum(1 for _ in read_lines(out.folder/'annotations.jsonl'))
         return Prediction(out.folder, len(task.prompts), written, 0., interrupted=True)
-    except DataError:
+    except (DataError, DiskError):
         try: out.finish(vid)
         except Exception: pass        # the first error is the one to tell
         raise

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['official_yaml', 'write_official', 'transformers_weights', 'transformers_config', 'write_transformers', 'model_card',
-           'Source', 'Base', 'export_model']
+           'Source', 'Base', 'written_together', 'export_model']
 
 # %% ../../nbs/45_train.export.ipynb #c002
-import json, re
+import json, os, re, shutil
 from collections import Counter
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 import torch
@@ -37,7 +38,7 @@ def write_official(
 )->tuple:             # The two files
     "What the official SAM 2 loads"
     folder = Path(folder)
-    with written_whole(folder/'model.pt') as p: torch.save(dict(model=weights), p)
+    with written_whole(folder/'model.pt') as p: save_torch(dict(model=weights), p)
     with written_whole(folder/'model.yaml') as p: p.write_text(official_yaml(name, image_size), encoding='utf-8')
     return folder/'model.pt', folder/'model.yaml'
 
@@ -192,8 +193,9 @@ def write_transformers(
         raise ModelError("transformers cannot hold this model, its SAM 2 has the official sizes built in: "
                          f"{why}; model.pt and model.yaml can be exported")
     model.load_state_dict(weights)
-    model.save_pretrained(folder)
-    _write_processor(folder, sam2.image_size)
+    with honest_errors():
+        model.save_pretrained(folder)
+        _write_processor(folder, sam2.image_size)
     return Path(folder)
 
 # %% ../../nbs/45_train.export.ipynb #6aef6d7c
@@ -332,6 +334,26 @@ def _write_delta(file, checkpoint, weights, about, base, name):
     if below.began: told['start'] = below.path
     return write_delta(file, weights, below.weights, below.path, told)
 
+# %% ../../nbs/45_train.export.ipynb #fffb21dc
+@contextmanager
+def written_together(
+    folder   # Made, if it is not there
+):           # Context: a folder in it to write to; raises `DiskError`
+    "Files that take their places together, once all of them are written; none does on an error"
+    folder, made = Path(folder), not Path(folder).exists()
+    new = folder/f'.new.{os.getpid()}'
+    try:
+        new.mkdir(parents=True, exist_ok=True)
+        yield new
+        for f in sorted(p for p in new.rglob('*') if p.is_file()):
+            (to := folder/f.relative_to(new)).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(f, to)
+    except OSError as e: raise disk_error(OSError(e.errno, e.strerror), folder) from e
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        with suppress(OSError):
+            if made: folder.rmdir()      # where nothing came of it
+
 # %% ../../nbs/45_train.export.ipynb #f7f63fb2
 def export_model(
     source,                    # Run folder (its best checkpoint is taken), checkpoint, or delta
@@ -355,10 +377,10 @@ def export_model(
     size = start.image_size or default_size(start.name)
     sam2 = load_weights(build_sam2(start.name, size, weights=start.weights), start.weights, src.checkpoint)
     about = start.about | dict(model=portable(start.name), image_size=size)
-    if transformers: write_transformers(out/'transformers', sam2)      # first: it may be refused
-    if delta: files = [_write_delta(out/'delta.safetensors', src.checkpoint, start.weights, about, base, start.name)]
-    else: files = write_official(out, start.weights, start.name, size)
-    names = [f.name for f in files] + ['transformers']*transformers
-    card = model_card(about, src.cfg(), src.metrics(), names)
-    with written_whole(out/'README.md') as p: p.write_text(card, encoding='utf-8')
+    with written_together(out) as new:
+        if transformers: write_transformers(new/'transformers', sam2)      # first: it may be refused
+        if delta: files = [_write_delta(new/'delta.safetensors', src.checkpoint, start.weights, about, base, start.name)]
+        else: files = write_official(new, start.weights, start.name, size)
+        names = [f.name for f in files] + ['transformers']*transformers
+        (new/'README.md').write_text(model_card(about, src.cfg(), src.metrics(), names), encoding='utf-8')
     return out

@@ -259,7 +259,7 @@ def _figures_before(trainer, module, dm, on):
         return found
     figures = _measure(trainer, module, dm, on)
     if trainer.is_global_zero and not cfg.trainer.fast_dev_run:
-        with written_whole(file) as p: p.write_text(json.dumps(figures), encoding='utf-8')
+        with disk_may_fail(file), written_whole(file) as p: p.write_text(json.dumps(figures), encoding='utf-8')
     return figures
 
 def _measure_before(trainer, module, dm):
@@ -339,7 +339,7 @@ def _keep_best(trainer, folder, last, resumed):   # `last`: figures of the last 
     before = _agreed(earlier) if earlier else {}
     better = _held_out_jf(before.get('result')) > _held_out_jf(about.get('result'))
     if not (better and trainer.is_global_zero and folder.is_dir()): return about
-    with written_whole(best) as p: p.write_bytes(earlier.read_bytes())
+    with written_whole(best, sync=True) as p: shutil.copyfile(earlier, p)
     return before
 
 # %% ../../nbs/44_train.trainer.ipynb #b7cd32df
