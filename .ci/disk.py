@@ -1,0 +1,191 @@
+"""Every command on disks that fill up, that can only be read, and under a limit on the size of files
+
+A good run says what a command writes. Then it runs again where that does not fit: on disks of tmpfs with less and less room
+(TMPDIR is another one), on one mounted read-only, and with `ulimit -f`. Each time: an error is one line that names a file and
+a remedy; each file under a good name is one that can be read, and is as a good run writes it or as it was before; no
+temporary file is left. Needs the right to mount; where there is none only the limit on files is tried.
+Usage: python .ci/disk.py [--long] [NAME ...]"""
+import argparse, contextlib, io, json, os, resource, shutil, subprocess, sys, tempfile, time, warnings
+from pathlib import Path
+os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
+import numpy as np, torch
+from PIL import Image
+from sam2_video_nb import cli
+from sam2_video_nb.core import DiskError
+from sam2_video_nb.data.synth import write_synth
+from sam2_video_nb.data.video import open_frames
+from sam2_video_nb.model.weights import check_seal
+
+torch.set_num_threads(1)
+warnings.filterwarnings('ignore')
+
+@contextlib.contextmanager
+def disk(at, size):
+    "A disk of `size` bytes at a folder"
+    at.mkdir(exist_ok=True)
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', at], check=True, capture_output=True)
+    try: yield at
+    finally: subprocess.run(['umount', '-l', at], check=True)
+
+def can_mount(at):
+    try:
+        with disk(at, 4096): return True
+    except (OSError, subprocess.CalledProcessError): return False
+
+@contextlib.contextmanager
+def limit(size):
+    "No file may grow beyond `size`"
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try: yield
+    finally: resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+def readable(p):
+    "Read a file to its end, as what its name says; an exception where it is half"
+    kind = p.suffix
+    if kind in ('.json',): json.loads(p.read_text())
+    elif kind=='.jsonl': [json.loads(l) for l in p.read_text().splitlines()]
+    elif kind in ('.png', '.jpg', '.gif', '.tif'):
+        with Image.open(p) as im:
+            for k in range(getattr(im, 'n_frames', 1)):
+                im.seek(k)
+                im.load()
+    elif kind=='.mp4': assert list(open_frames(p))
+    elif kind=='.npz':
+        with np.load(p) as z: [z[k] for k in z]
+    elif kind=='.ckpt' or p.name=='state.pt': assert check_seal(p)
+    elif kind=='.pt': torch.load(p, weights_only=True)
+    elif kind=='.safetensors':
+        from safetensors.torch import load_file
+        load_file(p)
+    elif kind=='.csv': assert len({len(l.split(',')) for l in p.read_text().splitlines()})==1 and p.read_text()[-1]=='\n'
+    elif kind=='.html': assert p.read_text().rstrip().endswith('</html>')
+    elif kind=='.svg': assert p.read_text().rstrip().endswith('</svg>')
+
+def half(folder):
+    "Names of files that are half, or temporary"
+    found = []
+    for p in (q for q in folder.rglob('*') if q.is_file()):
+        try: readable(p)
+        except Exception as e: found.append(f'{p.relative_to(folder)} ({type(e).__name__}: {str(e)[:60]})')
+    return found + [f'{p.relative_to(folder)} (left behind)' for p in folder.rglob('.*')]
+
+def held(folder): return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+def call(command, words):
+    "Exit code, stdout, lines of stderr"
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err): code = command(list(words))
+    return code, out.getvalue(), [l for l in err.getvalue().splitlines() if l.strip()]
+
+def told(lines):
+    "The line of the error; raises where there is none, or what is needed is not in it"
+    errors = [l for l in lines if l.startswith('error: ')]
+    if len(errors)!=1: raise AssertionError(f'{len(errors)} lines of error: {lines[-3:]}')
+    line = errors[0]
+    if 'Traceback' in ' '.join(lines) or '(a bug of ours' in line: raise AssertionError(line)
+    if ': ' not in line[7:] or not any(w in line for w in ('make room', 'choose another', 'raise the limit', 'no folder can',
+                                                            'no run folder')):
+        raise AssertionError(f'no remedy: {line}')
+    return line
+
+def common(data):
+    return ['model.name=nano', 'data.image_size=64', 'trainer.accelerator=cpu', 'log_level=warning',
+            f'data.train_path={data}/train.json', f'data.val_path={data}/val.json']
+
+def commands(data, run):
+    "Name → (command, words; OUT is the folder to write to, does it go on without some files)"
+    words, best = common(data), run/'checkpoints/best.ckpt'
+    own = [w for w in words if not w.startswith('model.name')] + [f'model.checkpoint_path={best}']
+    predict = [f'model.checkpoint_path={best}', 'data.image_size=64', 'trainer.accelerator=cpu', 'log_level=warning',
+               f'predict.prompts={data}/val.json', 'predict.video_id=val_000', 'predict.save_every=2', 'predict.output=OUT']
+    out = dict(
+        predict=(cli.sam2_video_predict, predict),
+        predict_gif=(cli.sam2_video_predict, predict+['predict.overlay=gif', 'predict.direction=both']),
+        eval=(cli.sam2_video_eval, own+['hydra.run.dir=OUT', 'eval.gifs=1', 'eval.baseline=false']),
+        export=(cli.sam2_video_export, [str(run), 'OUT']),
+        delta=(cli.sam2_video_export, [str(run), 'OUT', '--delta', '--base', str(run/'checkpoints/last.ckpt')]),
+        stats=(cli.sam2_video_check, [f'{data}/train.json', f'{data}/val.json', '--stats-png', 'OUT/s.png']),
+        train=(cli.sam2_video_train, words+['hydra.run.dir=OUT', 'trainer.max_epochs=1', 'trainer.enable_progress_bar=false',
+                                            'eval.baseline=false', 'data.batch_size=2']))
+    for name in ('davis', 'png', 'colours', 'sav', 'ytvis', 'npz', 'tiff', 'ctc'):
+        more = ['--every', '1'] if name=='sav' else []
+        out[f'to-{name}'] = (cli.sam2_video_convert, [f'to-{name}', f'{data}/train.json', 'OUT', *more])
+    return out
+
+def rooms(size, long):
+    "Sizes of disks, from none to nearly enough"
+    parts = np.linspace(0, .98, 12) if long else (.0, .3, .75)
+    return sorted({max(4096, int(size*p)//4096*4096) for p in parts})
+
+def tried(name, command, words, at, where, before=None):
+    "One run under a condition: what was seen, raises where it is not as it must be"
+    words = [w.replace('OUT', str(at)) for w in words]
+    with where: code, out, lines = call(command, words)
+    bad = half(at)
+    if bad: raise AssertionError(f'half files: {bad[:4]}')
+    if before is not None:
+        changed = [k for k, v in before.items() if held(at).get(k)!=v]
+        if changed and code==0 and not lines: raise AssertionError(f'changed: {changed[:4]}')
+    if code==0:
+        if not any('not written' in l for l in lines+out.splitlines()): return 'all of it had room'
+        return 'went on: ' + next(l for l in lines+out.splitlines() if 'not written' in l)
+    return told(lines)
+
+def try_command(name, command, words, here, mounts, long):
+    "A command under all conditions; gives the failures"
+    good, failures, n = here/'good', [], 0
+    shutil.rmtree(good, ignore_errors=True)
+    good.mkdir()
+    code, out, lines = call(command, [w.replace('OUT', str(good)) for w in words])
+    if code: return [f'{name}: does not run at all: {lines[-1:]}'], 1
+    files = held(good)
+    used = sum(-(-len(v)//4096)*4096 for v in files.values()) + 4096*len(files)//2
+    biggest = max(len(v) for v in files.values())
+    here_now = here/'small'
+    def one(what, at, where):
+        nonlocal n
+        n += 1
+        try: seen = tried(name, command, words, at, where)
+        except Exception as e: failures.append(f'{name}, {what}: {type(e).__name__}: {e}')
+        else: print(f'  {name}, {what}: {seen.replace(str(here), "…")[:230]}', flush=True)
+    if mounts:
+        for size in rooms(used, long):
+            with disk(here_now, size): one(f'{size//1024} KB of {used//1024}', here_now, contextlib.nullcontext())
+        with disk(here_now, 1<<20):
+            subprocess.run(['mount', '-o', 'remount,ro', here_now], check=True)
+            one('read-only', here_now, contextlib.nullcontext())
+    for size in ((0, biggest//2) if not long else (0, 100, biggest//4, biggest//2, biggest-1)):
+        shutil.rmtree(here_now, ignore_errors=True)
+        here_now.mkdir()
+        one(f'ulimit {size}', here_now, limit(size))
+        shutil.rmtree(here_now, ignore_errors=True)
+    return failures, n
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('names', nargs='*')
+    p.add_argument('--long', action='store_true', help='twelve sizes of disks and five limits a command, not three and two')
+    a = p.parse_args()
+    here = Path(tempfile.mkdtemp(prefix='disk-'))
+    os.chdir(here)
+    mounts, failures, tries, start = can_mount(here/'small'), [], 0, time.time()
+    if not mounts: print('no right to mount a disk: only limits on files are tried')
+    try:
+        data = here/'data'
+        write_synth(data, videos=5, frames=5, size=64)
+        code, _, lines = call(cli.sam2_video_train, common(data)+[f'hydra.run.dir={here}/run', 'trainer.max_epochs=1',
+            'trainer.enable_progress_bar=false', 'eval.baseline=false', 'visualization.enabled=false'])
+        assert code==0, lines
+        for name, (command, words) in commands(data, here/'run').items():
+            if a.names and name not in a.names: continue
+            f, n = try_command(name, command, words, here, mounts, a.long)
+            failures, tries = failures+f, tries+n
+    finally:
+        os.chdir('/')
+        shutil.rmtree(here, ignore_errors=True)
+    for f in failures: print('FAILED', f)
+    print(f'{tries} tries, {len(failures)} not as they must be ({time.time()-start:.0f} s)')
+    return int(bool(failures))
+
+if __name__=='__main__': sys.exit(main())
