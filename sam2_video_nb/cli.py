@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train', 'usage_eval', 'usage_predict', 'error_line',
-           'tell', 'speaks', 'run_command', 'begin', 'command_line', 'next_command', 'closing', 'OptionParser',
-           'arguments', 'check_options', 'training_of', 'print_statistics', 'sam2_video_check', 'Argument',
-           'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of', 'explain', 'known_format',
-           'convert_options', 'format_options', 'sam2_video_convert', 'export_options', 'sam2_video_export',
-           'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application', 'own_dir', 'made_folder',
-           'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job', 'sweep_folder',
-           'run_sweep', 'report_sweep', 'hydra_command', 'no_sweep', 'trial', 'trial_of', 'debugging_job',
-           'training_job', 'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job',
-           'sam2_video_predict']
+           'tell', 'speaks', 'end_bars', 'run_command', 'begin', 'command_line', 'next_command', 'closing',
+           'OptionParser', 'arguments', 'check_options', 'training_of', 'print_statistics', 'sam2_video_check',
+           'Argument', 'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of', 'explain',
+           'known_format', 'convert_options', 'format_options', 'sam2_video_convert', 'export_options',
+           'sam2_video_export', 'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application',
+           'own_dir', 'made_folder', 'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job',
+           'sweep_folder', 'run_sweep', 'report_sweep', 'hydra_command', 'no_sweep', 'trial', 'trial_of',
+           'debugging_job', 'training_job', 'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval',
+           'prediction_job', 'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
 import argparse, json, math, os, shlex, sys
@@ -44,6 +44,10 @@ def speaks(e:Exception)->bool:
     return not isinstance(e, ConfigError)
 
 # %% ../nbs/60_cli.ipynb #17882ff8
+def end_bars():
+    "Progress bars that an error cut off end their lines"
+    for bar in list(getattr(getattr(sys.modules.get('tqdm'), 'tqdm', None), '_instances', ())): bar.close()
+
 def run_command(
     body,   # Function without arguments; what it returns is the exit code (None: 0)
 )->int:     # Exit code
@@ -59,6 +63,7 @@ def run_command(
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e:
         if not speaks(e): return 1
+        end_bars()
         tell((f'rank {this_process().rank}: ' if not first_process() else '') + error_line(e))
         for note in getattr(e, '__notes__', ()): tell(note)      # what is kept of a training that failed
     return 1
