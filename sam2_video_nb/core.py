@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['max_pixels', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError',
            'RankLost', 'check_pixels', 'check_regular', 'open_picture', 'read_image', 'picture_size', 'normalised',
-           'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'any_pixel', 'resize_masks', 'Clip',
-           'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error',
-           'written_whole', 'append_whole', 'counted', 'safe_name', 'is_line']
+           'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle', 'rle_decode', 'rle_areas', 'any_pixel',
+           'resize_masks', 'Clip', 'ClipBatch', 'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk',
+           'DiskError', 'disk_error', 'written_whole', 'append_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, stat
@@ -220,6 +220,68 @@ def rle_decode(
 )->Tensor:     # (H,W) bool
     "The mask of any COCO segmentation"
     return torch.from_numpy(rle_api.decode(to_rle(seg, size))).bool()
+
+# %% ../nbs/01_core.ipynb #36b39f50
+def _numbers_end_to_end(texts):
+    "Numbers of several texts and how many each has; None where a text is broken, empty or has huge ones"
+    b = np.frombuffer(''.join(texts).encode(), np.uint8) - 48
+    stop = np.cumsum([len(t) for t in texts])
+    if stop[-1] != len(b) or not len(b) or b.max() >= 64 or (b[stop-1] >= 32).any(): return None
+    goes_on = b >= 32
+    v, on = (b[~goes_on] ^ 16).astype(np.int64) - 16, np.flatnonzero(goes_on)     # the last character has the sign
+    n = np.diff(stop - np.searchsorted(on, stop), prepend=0)
+    if not n.all(): return None
+    if not len(on): return v, n
+    of = on - np.arange(len(on))                          # which number a character goes on in
+    begin = np.flatnonzero(np.append(True, of[1:] != of[:-1]))
+    chars = np.diff(begin, append=len(on))
+    if chars.max() > 4: return None
+    place = np.arange(len(on)) - np.repeat(begin, chars)
+    low = np.add.reduceat((b[on] & 31).astype(np.int64) << 5*place, begin)
+    v[of[begin]] = (v[of[begin]] << 5*chars) + low
+    return v, n
+
+# %% ../nbs/01_core.ipynb #3e69ff3e
+def _run_sums(v, n):
+    "Pixels of each mask and pixels around it, from the numbers of all; None where a run is below 0"
+    odd = np.flatnonzero(n & 1)                           # an even count each: runs around the mask, runs of its own
+    v, rows = np.insert(v, n.cumsum()[odd], 0), (n+1)//2
+    start = np.append(0, rows.cumsum()[:-1])
+    first = v[2*start]                                    # the chain of differences begins with the third
+    v[2*start] = 0
+    def sums(v, rest=slice(0)):
+        "Each number is a difference from the one before of its kind"
+        runs = v.cumsum()
+        runs -= np.repeat(np.where(start>0, runs[start-1], 0), rows)
+        runs[rest] = 0                                    # what was put in
+        return np.add.reduceat(runs, start), runs.min()
+    (around, a), (mask, b) = sums(v[::2].copy()), sums(v[1::2].copy(), (start+rows-1)[odd])
+    return None if min(a, b, first.min()) < 0 else (mask, around + first)
+
+# %% ../nbs/01_core.ipynb #05e8b811
+def _area(seg):
+    "Size and pixels of one segmentation; -1 where they are not known: polygons, and what is broken"
+    if not isinstance(seg, dict): return 0, 0, -1
+    try: r = to_rle(seg)
+    except DataError: return 0, 0, -1
+    return *r['size'], int(rle_api.area(r))
+
+def _is_packed(seg):
+    "A compressed RLE of a picture's size?"
+    size = seg.get('size') if isinstance(seg, dict) else None
+    if not isinstance(size, list) or len(size) != 2 or not isinstance(seg.get('counts'), str): return False
+    h, w = size
+    return type(h) is int and type(w) is int and h>0 and w>0 and h*w <= max_pixels
+
+def rle_areas(
+    segs:list  # COCO `segmentation`s, some hundreds
+)->np.ndarray: # (N,3) int64: height, width, pixels; -1 pixels where `to_rle` is to say what it is
+    "How many pixels masks have, all at once"
+    read = _numbers_end_to_end([s['counts'] for s in segs]) if segs and all(map(_is_packed, segs)) else None
+    sums = read and _run_sums(*read)
+    if sums is None: return np.array([_area(s) for s in segs], np.int64).reshape(-1, 3)
+    size, (mask, around) = np.array([s['size'] for s in segs], np.int64), sums
+    return np.where((mask+around == size.prod(1))[:,None], np.column_stack([size, mask]), [0, 0, -1])
 
 # %% ../nbs/01_core.ipynb #c025
 def _centre_pixel(mask):

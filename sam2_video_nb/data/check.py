@@ -40,6 +40,17 @@ def _mask_problems(
     if (size or not poly) and not rle_api.area(r):
         yield 'empty_mask', "a mask without a pixel: where the object is absent, leave the annotation out"
 
+# %% ../../nbs/11_data.check.ipynb #0732199f
+def _masks_to_look_at(src, sizes):
+    "`(index, image)` of the masks that are not known to be sound and of their image's size, which was so where none was"
+    keys = map(_key, src.column('annotations', 'image_id')) if src.anns.plain else None
+    if keys is None:
+        yield from ((i, _key(o.get('image_id'))) for i,o in src.entries('annotations'))
+        return
+    for i,(k,(h,w,pixels)) in enumerate(zip(keys, src.anns.areas.tolist())):
+        if pixels > 0 and k in src.images and sizes.setdefault(k, (h,w)) == (h,w): continue
+        yield i, k
+
 # %% ../../nbs/11_data.check.ipynb #3aced974
 def _mask_rules(
     src,
@@ -47,10 +58,10 @@ def _mask_rules(
 ):
     "Each segmentation decodes, has a pixel, and is of its image's size"
     polygons = []
-    for i,o in src.entries('annotations'):
+    for i,k in _masks_to_look_at(src, sizes):
+        o = src.annotation(i)
         if 'segmentation' not in o: continue
-        seg, k, field, image_id = o['segmentation'], _key(o.get('image_id')), f'annotations[{i}].segmentation', o.get(
-            'image_id')
+        seg, field, image_id = o['segmentation'], f'annotations[{i}].segmentation', o.get('image_id')
         size = sizes.get(k)
         if (own := _rle_size(seg)) and k in src.images and own != sizes.setdefault(k, own):
             yield src.problem('rle_size', field,
@@ -114,7 +125,7 @@ def _video_hints(
 # %% ../../nbs/11_data.check.ipynb #a432707c
 def _unused_categories(src):
     "Categories that no annotation has"
-    used = {_key(o.get('category_id')) for _,o in src.entries('annotations')}
+    used = set(map(_key, src.column('annotations', 'category_id')))
     for i,o in src.entries('categories'):
         if _key(o.get('id')) not in used: yield src.hint('unused_category', f'categories[{i}].id',
             f"no annotation has the category {_short(o.get('name'))}")
@@ -232,8 +243,8 @@ def _check_source(
     problems = list(rules(src))
     if check_files: problems += _file_rules(src, sizes, progress)
     problems += chain(_mask_rules(src, sizes), _video_hints(src, clip_length), _use_hints(src))
-    n_videos = len({_key(o.get('video_id')) for _,o in src.entries('images')})
-    return Report([src.file], problems, n_videos, *(len(src.entries(k)) for k in _required))
+    n_videos = len(set(map(_key, src.column('images', 'video_id'))))
+    return Report([src.file], problems, n_videos, *(len(src.column(k, 'id')) for k in _required))
 
 def _check_one(path, *, check_files=False, clip_length=1, progress=True, **reading):
     "Report on one JSON, and its `Source` (None if it cannot be read)"

@@ -828,7 +828,7 @@ def _lost_categories(coco):
     if set(coco.cats)!={'object'}: return f"categories: {_some(coco.cats)}"
 
 def _lost_ignore(coco):
-    n = sum(any(k<0 for k, _ in coco._anns[v][t]) for v, t in _all_frames(coco))
+    n = sum(coco.has_ignore(v, t) for v, t in _all_frames(coco))
     if n: return f"ignore regions (iscrowd) of {counted(n, 'frame')}: they become background"
 
 def _lost_unannotated(coco):

@@ -94,7 +94,7 @@ def cache_file(
         return frame.path.name, st.st_size, st.st_mtime_ns
     p = how.predict
     pictures = [(str(v), coco.state(v).tolist(), [stamp(f) for f in coco.frames[v]]) for v in videos]
-    dataset = hashlib.blake2b(coco.path.read_bytes()).hexdigest(), coco.mode
+    dataset = coco.digest, coco.mode
     tracking = p.memory, p.trust_iou, p.hypotheses, p.mask_threshold, p.presence_threshold
     parts = (__version__, weights_hash(weights), model_settings(name), image_size, dataset, pictures,
              asdict(how.prompts), tracking, how.boundary, how.seed, str(how.precision))
