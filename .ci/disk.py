@@ -1,9 +1,9 @@
 """Every command on disks that fill up, that can only be read, and under a limit on the size of files
 
-A good run says what a command writes. Then it runs again where that does not fit: on disks of tmpfs with less and less room
-(TMPDIR is another one), on one mounted read-only, and with `ulimit -f`. Each time: an error is one line that names a file and
-a remedy; each file under a good name is one that can be read, and is as a good run writes it or as it was before; no
-temporary file is left. Needs the right to mount; where there is none only the limit on files is tried.
+A good run says what a command writes. Then it runs again where that does not fit: on disks of tmpfs of several sizes
+(TMPDIR is another one), on one mounted read-only, and with `ulimit -f`. Each time: an error is one line that names a
+file and a remedy; each file under a good name can be read to its end; no temporary file is left. Over an earlier
+result each file is as it was, or new and whole. Needs the right to mount; without it only limits on files are tried.
 Usage: python .ci/disk.py [--long] [NAME ...]"""
 import argparse, contextlib, io, json, os, resource, shutil, subprocess, sys, tempfile, time, warnings
 from pathlib import Path
@@ -58,7 +58,9 @@ def readable(p):
     elif kind=='.safetensors':
         from safetensors.torch import load_file
         load_file(p)
-    elif kind=='.csv': assert len({len(l.split(',')) for l in p.read_text().splitlines()})==1 and p.read_text()[-1]=='\n'
+    elif kind=='.csv':
+        text = p.read_text()
+        assert text.endswith('\n') and len({l.count(',') for l in text.splitlines()})==1
     elif kind=='.html': assert p.read_text().rstrip().endswith('</html>')
     elif kind=='.svg': assert p.read_text().rstrip().endswith('</svg>')
 
@@ -84,8 +86,8 @@ def told(lines):
     if len(errors)!=1: raise AssertionError(f'{len(errors)} lines of error: {lines[-3:]}')
     line = errors[0]
     if 'Traceback' in ' '.join(lines) or '(a bug of ours' in line: raise AssertionError(line)
-    if ': ' not in line[7:] or not any(w in line for w in ('make room', 'choose another', 'raise the limit', 'no folder can',
-                                                            'no run folder')):
+    remedies = 'make room', 'choose another', 'raise the limit', 'no folder can', 'no run folder'
+    if ': ' not in line[7:] or not any(w in line for w in remedies):
         raise AssertionError(f'no remedy: {line}')
     return line
 
@@ -98,7 +100,8 @@ def commands(data, run):
     words, best = common(data), run/'checkpoints/best.ckpt'
     own = [w for w in words if not w.startswith('model.name')] + [f'model.checkpoint_path={best}']
     predict = [f'model.checkpoint_path={best}', 'data.image_size=64', 'trainer.accelerator=cpu', 'log_level=warning',
-               f'predict.prompts={data}/val.json', 'predict.video_id=val_000', 'predict.save_every=2', 'predict.output=OUT']
+               f'predict.prompts={data}/val.json', 'predict.video_id=val_000', 'predict.save_every=2',
+               'predict.output=OUT']
     out = dict(
         predict=(cli.sam2_video_predict, predict),
         predict_gif=(cli.sam2_video_predict, predict+['predict.overlay=gif', 'predict.direction=both']),
@@ -106,8 +109,8 @@ def commands(data, run):
         export=(cli.sam2_video_export, [str(run), 'OUT']),
         delta=(cli.sam2_video_export, [str(run), 'OUT', '--delta', '--base', str(run/'checkpoints/last.ckpt')]),
         stats=(cli.sam2_video_check, [f'{data}/train.json', f'{data}/val.json', '--stats-png', 'OUT/s.png']),
-        train=(cli.sam2_video_train, words+['hydra.run.dir=OUT', 'trainer.max_epochs=1', 'trainer.enable_progress_bar=false',
-                                            'eval.baseline=false', 'data.batch_size=2']))
+        train=(cli.sam2_video_train, words+['hydra.run.dir=OUT', 'trainer.max_epochs=1', 'eval.baseline=false',
+                                            'trainer.enable_progress_bar=false', 'data.batch_size=2']))
     for name in ('davis', 'png', 'colours', 'sav', 'ytvis', 'npz', 'tiff', 'ctc'):
         more = ['--every', '1'] if name=='sav' else []
         out[f'to-{name}'] = (cli.sam2_video_convert, [f'to-{name}', f'{data}/train.json', 'OUT', *more])
@@ -118,19 +121,14 @@ def rooms(size, long):
     parts = np.linspace(0, .98, 12) if long else (.0, .3, .75)
     return sorted({max(4096, int(size*p)//4096*4096) for p in parts})
 
-def tried(name, command, words, at, where, before=None):
-    "One run under a condition: what was seen, raises where it is not as it must be"
-    words = [w.replace('OUT', str(at)) for w in words]
-    with where: code, out, lines = call(command, words)
-    bad = half(at)
-    if bad: raise AssertionError(f'half files: {bad[:4]}')
-    if before is not None:
-        changed = [k for k, v in before.items() if held(at).get(k)!=v]
-        if changed and code==0 and not lines: raise AssertionError(f'changed: {changed[:4]}')
-    if code==0:
-        if not any('not written' in l for l in lines+out.splitlines()): return 'all of it had room'
-        return 'went on: ' + next(l for l in lines+out.splitlines() if 'not written' in l)
-    return told(lines)
+def tried(command, words, at, where, old=None):
+    "One run under a condition: what was seen; raises where it is not as it must be. `old`: what was there before"
+    with where: code, out, lines = call(command, [w.replace('OUT', str(at)) for w in words])
+    if bad := half(at): raise AssertionError(f'half files: {bad[:4]}')
+    now = held(at)
+    if lost := [k for k in old or () if k not in now]: raise AssertionError(f'lost: {lost[:4]}')
+    if code: return told(lines)
+    return 'went on: ' + next((l for l in lines+out.splitlines() if 'not written' in l), 'all of it had room')
 
 def try_command(name, command, words, here, mounts, long):
     "A command under all conditions; gives the failures"
@@ -143,10 +141,10 @@ def try_command(name, command, words, here, mounts, long):
     used = sum(-(-len(v)//4096)*4096 for v in files.values()) + 4096*len(files)//2
     biggest = max(len(v) for v in files.values())
     here_now = here/'small'
-    def one(what, at, where):
+    def one(what, at, where, words=words, old=None):
         nonlocal n
         n += 1
-        try: seen = tried(name, command, words, at, where)
+        try: seen = tried(command, words, at, where, old)
         except Exception as e: failures.append(f'{name}, {what}: {type(e).__name__}: {e}')
         else: print(f'  {name}, {what}: {seen.replace(str(here), "…")[:230]}', flush=True)
     if mounts:
@@ -155,6 +153,10 @@ def try_command(name, command, words, here, mounts, long):
         with disk(here_now, 1<<20):
             subprocess.run(['mount', '-o', 'remount,ro', here_now], check=True)
             one('read-only', here_now, contextlib.nullcontext())
+    if mounts and command in (cli.sam2_video_convert, cli.sam2_video_export):      # over an earlier result
+        with disk(here_now, used+8192):
+            shutil.copytree(good, here_now, dirs_exist_ok=True)
+            one('over an earlier one', here_now, contextlib.nullcontext(), [*words, '--overwrite'], files)
     for size in ((0, biggest//2) if not long else (0, 100, biggest//4, biggest//2, biggest-1)):
         shutil.rmtree(here_now, ignore_errors=True)
         here_now.mkdir()
@@ -165,7 +167,7 @@ def try_command(name, command, words, here, mounts, long):
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('names', nargs='*')
-    p.add_argument('--long', action='store_true', help='twelve sizes of disks and five limits a command, not three and two')
+    p.add_argument('--long', action='store_true', help='twelve sizes of disks and five limits, not three and two')
     a = p.parse_args()
     here = Path(tempfile.mkdtemp(prefix='disk-'))
     os.chdir(here)

@@ -23,7 +23,7 @@ from fastcore.basics import patch
 from ..config import *
 from ..core import *
 from ..show import colors, overlay, save_gif
-from ..run import new_run
+from ..run import disk_may_fail, new_run
 from ..data.coco import CocoVideo, read_json
 from ..data.video import FrameSource, VideoWriter, need_av, open_frames
 from ..data.datasets import open_coco
@@ -443,11 +443,11 @@ def add(self:PredictionFolder, out:Tracked):
 # %% ../../nbs/34_track.predict.ipynb #0b36440f
 @patch
 def save(self:PredictionFolder, way):
-    "Save what the tracker of a `Way` remembers, with the place in the file of lines"
-    try:
+    "Save what the tracker of a `Way` remembers, with the place in the file of lines; where it cannot, tracking goes on"
+    path = self.folder/'state.pt'
+    with disk_may_fail(path):
         state = dict(tracker=way.tracker.state(), way=way.name, place=self.place())
-        write_checkpoint(self.folder/'state.pt', state)
-    except OSError as e: raise write_failed(e, self.folder, way.tracker.t) from e
+        write_checkpoint(path, state)
 
 # %% ../../nbs/34_track.predict.ipynb #5a0c67ff
 @patch
