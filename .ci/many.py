@@ -1,0 +1,240 @@
+"""Several processes make one run: under Lightning's launcher, torchrun and srun (its variables), on two machines
+
+.ci/many.py            a short form: 2 ranks under each launcher, one killed and gone on from by one process
+.ci/many.py --long     2 and 4 ranks, a stop in mid-epoch, a pause, and two network namespaces as machines
+"""
+import argparse, contextlib, csv, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+from pathlib import Path
+
+bin_, batch = Path(sys.executable).parent, 4       # clips of a step, on all ranks together
+common = ['data.synth_videos=6', 'data.synth_frames=5', 'data.image_size=64', 'trainer.accelerator=cpu',
+    'trainer.precision=32-true', 'trainer.enable_progress_bar=false', 'trainer.log_every_n_steps=1',
+    'eval.baseline=false', 'visualization.enabled=false', 'data.num_workers=0', 'trainer.max_epochs=2']
+failed = []
+
+def check(ok, what, shown=''):
+    "One line; the script ends with exit code 1 where any is not so"
+    print(('    ok   ' if ok else '    WRONG ') + what + (f' ({shown})' if shown else ''), flush=True)
+    if not ok: failed.append(what)
+
+def free_port():
+    with socket.create_server(('127.0.0.1', 0)) as s: return str(s.getsockname()[1])
+
+class Job:
+    "A training: its processes, its folder, what it prints"
+    def __init__(self, where, launcher, n, more=(), machines=None):
+        self.folder, self.launcher, self.n = Path(where), launcher, n
+        self.folder.mkdir(parents=True)
+        self.env = os.environ | dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+        self.out = open(self.folder/'out', 'w+')
+        words = [f'{bin_}/sam2_video_train', *common, f'data.batch_size={batch//n}',
+            f'output_dir={self.folder}/outputs', f'data.synth_dir={self.folder.parent}/videos', *more]
+        self.start = time.time()
+        self.ps = getattr(self, launcher)(words, machines)
+
+    def popen(self, words, **env):
+        return subprocess.Popen(words, env=self.env | env, stdout=self.out, stderr=self.out, cwd=self.folder,
+            start_new_session=True)
+
+    def one(self, words, _): return [self.popen(words)]
+    def lightning(self, words, _): return [self.popen([*words, f'trainer.devices={self.n}'])]
+    def torchrun(self, words, machines):
+        each = [f'{bin_}/torchrun', f'--nproc-per-node={self.n}', f'--master-port={free_port()}']
+        if machines is None: return [self.popen([*each, *words])]
+        return [self.popen([*inside, f'{bin_}/torchrun', '--nnodes=2', f'--node-rank={i}',
+            f'--nproc-per-node={self.n//2}', f'--master-addr={machines[0][1]}', '--master-port=29400', *words],
+            **wire) for i, (inside, _, wire) in enumerate(machines)]
+    def srun(self, words, machines):
+        n = self.n
+        job = dict(SLURM_JOB_ID='1', SLURM_JOB_NAME='train', SLURM_NTASKS=str(n), SLURM_NTASKS_PER_NODE=str(n),
+            SLURM_NNODES='1', SLURM_NODEID='0', SLURM_NODELIST='127.0.0.1', MASTER_PORT=free_port())
+        return [self.popen(words, **job, SLURM_PROCID=str(r), SLURM_LOCALID=str(r)) for r in range(n)]
+
+    def ranks(self):
+        "rank → process id, of all that are there"
+        mine, found = {p.pid for p in self.ps}, {}
+        for d in Path('/proc').iterdir():
+            if not d.name.isdigit(): continue
+            with contextlib.suppress(OSError, ValueError):
+                words = (d/'cmdline').read_bytes()
+                if os.getsid(int(d.name)) not in mine or b'sam2_video_train' not in words: continue
+                if b'multiprocessing' in words or b'torchrun' in words: continue
+                env = dict(e.split('=', 1) for e in (d/'environ').read_text().split('\0') if '=' in e)
+                rank = env.get('RANK') or env.get('LOCAL_RANK') or env.get('SLURM_PROCID') or '0'
+                found[int(rank)] = int(d.name)
+        return found
+
+    @property
+    def runs(self): return sorted((self.folder/'outputs').glob('*/*/config.yaml'))
+    @property
+    def run(self): return self.runs[0].parent
+    def status(self):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            return json.loads((self.run/'status.json').read_text())
+        return {}
+
+    def until(self, ready, seconds=300):
+        "Wait for something"
+        end = time.time() + seconds
+        while time.time() < end:
+            if ready(self.status()): return True
+            if all(p.poll() is not None for p in self.ps): return False
+            time.sleep(.05)
+        return False
+
+    def wait(self, seconds=600):
+        "Exit codes; None for what hangs, which is ended"
+        end, codes = time.time() + seconds, []
+        for p in self.ps:
+            try: codes.append(p.wait(max(end-time.time(), .1)))
+            except subprocess.TimeoutExpired: codes.append(None)
+        for pid in self.ranks().values(): os.kill(pid, signal.SIGKILL)
+        for p in self.ps:
+            if p.poll() is None: p.kill()
+        return codes
+
+    def said(self): return (self.folder/'out').read_text()
+    def losses(self):
+        with open(self.run/'metrics.csv') as f:
+            return [float(r['train/loss']) for r in csv.DictReader(f) if r.get('train/loss')]
+    def weights(self): return weights_of(self.run)
+
+def weights_of(run):
+    import torch
+    sd = torch.load(run/'checkpoints/last.ckpt', weights_only=True, map_location='cpu')['state_dict']
+    return torch.cat([v.flatten().double() for v in sd.values() if v.is_floating_point()])
+
+def same_run(job, one, start=None):
+    "Is it the run of one process?"
+    a, b = job.losses(), one.losses()
+    worst = max((abs(x-y)/abs(y) for x, y in zip(a, b)), default=1.)
+    check(len(a)==len(b) and worst < 1e-3, 'the losses of one process, step by step', f'{len(a)} steps, {worst:.0e}')
+    apart = float((job.weights()-one.weights()).norm()/one.weights().norm())
+    check(apart < 1e-3, 'its weights', f'{apart:.0e}')
+    jf = [json.loads((j.run/'metrics.json').read_text())['after']['JF'] for j in (job, one)]
+    check(abs(jf[0]-jf[1]) < .02, 'its J&F', f'{jf[0]:.4f}, {jf[1]:.4f}')
+
+def whole(job, one):
+    "A run that comes to its end"
+    codes = job.wait()
+    check(codes==[0]*len(codes), 'ends well', codes)
+    if any(codes): return print(job.said()[-3000:])
+    check(len(job.runs)==1, 'one run folder', len(job.runs))
+    hydra = [*job.folder.rglob('.hydra'), *job.folder.glob('*.log'), *job.folder.glob('multirun')]
+    check(not hydra and {p.name for p in job.folder.iterdir()} <= {'out', 'outputs'}, 'and nothing beside it', hydra)
+    check(job.said().count('\nreport: ')==1, 'one process speaks')
+    same_run(job, one)
+
+def kill(where, launcher, n, victim, more=()):
+    "A rank is killed in the second epoch: all end soon, with a word"
+    job = Job(where, launcher, n, more)
+    check(job.until(lambda s: s.get('step', 0) >= 4), 'trains')
+    ranks = job.ranks()
+    os.kill(ranks[victim], signal.SIGKILL)
+    begin = time.time()
+    while job.ranks() and time.time()-begin < 60: time.sleep(.1)
+    took = time.time()-begin
+    check(took < 10, f'rank {victim} of {n} killed: the others end', f'{took:.1f} s')
+    codes = job.wait(20)
+    check(all(codes) and None not in codes, 'not as if all was well', codes)
+    check(f'rank {victim} of {n}' in job.said(), 'which one, is said', job.said().strip().splitlines()[-1][:160])
+    if victim: check(job.status().get('state')=='failed', 'in the status, too', job.status().get('state'))
+    return job
+
+def go_on(job, where, launcher, n, one):
+    "With another number of processes, and to the same end"
+    again = Job(where, launcher, n, [f'resume={job.run}/checkpoints/last.ckpt'])
+    codes = again.wait()
+    check(codes==[0]*len(codes), f'gone on from by {n}, {launcher}', codes)
+    if any(codes): return print(again.said()[-3000:])
+    run = again.run if again.runs else job.run
+    apart = float((weights_of(run)-one.weights()).norm()/one.weights().norm())
+    check(apart < 1e-3, 'to the weights of a run that nobody killed', f'{apart:.0e}')
+
+def stop(where, launcher, n, one, tmp):
+    "SIGTERM to one rank in mid-epoch: all stop at that step; another number goes on in mid-epoch"
+    job = Job(where, launcher, n)
+    check(job.until(lambda s: s.get('step', 0) >= 1), 'trains')
+    os.kill(job.ranks()[n-1], signal.SIGTERM)
+    codes = job.wait(60)
+    check(None not in codes and all(codes), 'SIGTERM to one rank ends all', codes)
+    check((job.run/'checkpoints/last.ckpt').is_file(), 'with a checkpoint', f"step {job.status().get('step')}")
+    go_on(job, tmp, 'one', 1, one)
+
+def pause(where, launcher, n, one):
+    "A pause holds all ranks, none of them in a collective that gives up"
+    job = Job(where, launcher, n)
+    check(job.until(lambda s: s.get('step', 0) >= 1), 'trains')
+    (job.run/'please_pause').touch()
+    check(job.until(lambda s: s.get('state')=='paused'), 'pauses')
+    time.sleep(5)
+    check(len(job.ranks())==n and job.status()['state']=='paused', 'holds')
+    (job.run/'please_resume').touch()
+    whole(job, one)
+
+@contextlib.contextmanager
+def two_machines():
+    "Two network namespaces with a wire: (how to start there, address, environment) of each; None where not allowed"
+    names, ip = [f'many{os.getpid() % 10000}{c}' for c in 'ab'], lambda *a: subprocess.run(['ip', *a], check=True,
+        capture_output=True)
+    try:
+        try:
+            for n in names: ip('netns', 'add', n)
+            ip('link', 'add', f'{names[0]}v', 'netns', names[0], 'type', 'veth', 'peer', 'name', f'{names[1]}v',
+                'netns', names[1])
+            for i, n in enumerate(names, 1):
+                for words in (('addr', 'add', f'10.77.0.{i}/24', 'dev', f'{n}v'), ('link', 'set', f'{n}v', 'up'),
+                    ('link', 'set', 'lo', 'up')): ip('-n', n, *words)
+            yield [(['ip', 'netns', 'exec', n], f'10.77.0.{i}', dict(GLOO_SOCKET_IFNAME=f'{n}v'))
+                for i, n in enumerate(names, 1)]
+        except (OSError, subprocess.CalledProcessError) as e:
+            why = getattr(e, 'stderr', None) or str(e)
+            print('    skipped: no network namespaces here:', why.decode().strip() if isinstance(why, bytes) else why)
+            yield None
+    finally:
+        for n in names: subprocess.run(['ip', 'netns', 'del', n], capture_output=True)
+
+def short(tmp, one):
+    for launcher in ('lightning', 'srun'):
+        print(f'2 ranks, {launcher}', flush=True)
+        whole(Job(tmp/launcher, launcher, 2), one)
+    print('2 ranks, torchrun, one is killed', flush=True)
+    go_on(kill(tmp/'killed', 'torchrun', 2, 1), tmp/'again', 'one', 1, one)
+
+def long(tmp, one):
+    for n in (2, 4):
+        for launcher in ('lightning', 'torchrun', 'srun'):
+            print(f'{n} ranks, {launcher}', flush=True)
+            whole(Job(tmp/f'{launcher}{n}', launcher, n), one)
+    for n, launcher, victim, then in ((2, 'lightning', 1, ('one', 1)), (2, 'torchrun', 1, ('lightning', 2)),
+        (4, 'srun', 2, ('torchrun', 2)), (2, 'srun', 0, ('srun', 4)), (2, 'lightning', 0, ('one', 1))):
+        print(f'{n} ranks, {launcher}, rank {victim} is killed', flush=True)
+        at = f'{launcher}{n}_{victim}'
+        go_on(kill(tmp/f'killed_{at}', launcher, n, victim), tmp/f'again_{at}', *then, one)
+    print('4 ranks, srun, stopped in mid-epoch', flush=True)
+    stop(tmp/'stopped', 'srun', 4, one, tmp/'stopped_again')
+    print('2 ranks, torchrun, paused', flush=True)
+    pause(tmp/'paused', 'torchrun', 2, one)
+    print('two machines, torchrun', flush=True)
+    with two_machines() as machines:
+        if machines: whole(Job(tmp/'machines', 'torchrun', 2, machines=machines), one)
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--long', action='store_true')
+    p.add_argument('--keep', help='folder to leave the runs in')
+    a = p.parse_args()
+    tmp = Path(a.keep or tempfile.mkdtemp()).resolve()
+    try:
+        print('one process', flush=True)
+        one = Job(tmp/'one', 'one', 1)
+        codes = one.wait()
+        check(codes==[0], 'ends well', codes)
+        if codes==[0]: (long if a.long else short)(tmp, one)
+        else: print(one.said()[-3000:])
+    finally:
+        if not a.keep: shutil.rmtree(tmp, ignore_errors=True)
+    print(f'{len(failed)} wrong' if failed else 'all well')
+    sys.exit(bool(failed))
+
+if __name__=='__main__': main()
