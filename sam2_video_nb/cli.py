@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train', 'usage_eval', 'usage_predict', 'error_line',
            'tell', 'speaks', 'end_bars', 'run_command', 'begin', 'command_line', 'next_command', 'closing',
-           'OptionParser', 'arguments', 'check_options', 'training_of', 'print_statistics', 'sam2_video_check',
-           'Argument', 'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of', 'explain',
-           'known_format', 'convert_options', 'format_options', 'sam2_video_convert', 'export_options',
+           'OptionParser', 'arguments', 'check_options', 'add_limit', 'training_of', 'print_statistics',
+           'sam2_video_check', 'Argument', 'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of',
+           'explain', 'known_format', 'convert_options', 'format_options', 'sam2_video_convert', 'export_options',
            'sam2_video_export', 'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application',
            'own_dir', 'made_folder', 'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job',
            'sweep_folder', 'run_sweep', 'report_sweep', 'hydra_command', 'no_sweep', 'trial', 'trial_of',
@@ -136,7 +136,13 @@ def check_options()->OptionParser:
         help="image field that says whether a frame was annotated")
     p.add_argument('--objects', default='auto', choices=['auto', 'instance', 'category'], help="what an object is")
     p.add_argument('--allow-absolute', action='store_true', help="allow a file_name that leads out of the image root")
+    add_limit(p)
     return p
+
+def add_limit(parser):
+    "The option that says how large a picture may be"
+    parser.add_argument('--max-pixels', type=int, metavar='N', default=DataConf.max_pixels,
+        help="largest picture that is read, pixels; more is taken for a file that unpacks to fill the memory")
 
 # %% ../nbs/60_cli.ipynb #f1c24a5d
 def training_of(
@@ -148,6 +154,7 @@ def training_of(
     if root := getattr(checked, 'image_root', None): data.append(f'data.image_root={root}')
     if checked.annotated_key!='is_annotated': data.append(f'data.annotated_key={checked.annotated_key}')
     if checked.objects!='auto': data.append(f'data.objects={checked.objects}')
+    if checked.max_pixels!=DataConf.max_pixels: data.append(f'data.max_pixels={checked.max_pixels}')
     if checked.allow_absolute: data.append('data.allow_absolute=true')
     return ['sam2_video_train', *data, 'model.name=tiny', 'model.checkpoint_path=hub']
 
@@ -172,10 +179,12 @@ def sam2_video_check(
 
 def _check(a):
     begin('sam2_video_check')
+    from sam2_video_nb.core import set_limits
     from sam2_video_nb.data.check import check_all
     from sam2_video_nb.data.coco import CocoVideo
     how = dict(image_root=getattr(a, 'image_root', None), allow_absolute=a.allow_absolute,
                annotated_key=a.annotated_key, objects=a.objects)
+    set_limits(DataConf(max_pixels=a.max_pixels))
     report = check_all(a.files, check_files=a.check_files, clip_length=a.clip_length, progress=not a.json, **how)
     if a.json:
         print(json.dumps(report.to_json(), indent=1))
@@ -343,6 +352,7 @@ def format_options(
     p = OptionParser(f'sam2_video_convert {name}', formatter_class=argparse.RawDescriptionHelpFormatter,
         description=fitted(f'{form.about}\n{form.layout}', width=78))
     for o in arguments_of(function_of(form)): add_option(p, o)
+    add_limit(p)
     return p
 
 # %% ../nbs/60_cli.ipynb #c029
@@ -369,6 +379,8 @@ def _convert(args):
     form = known_format(args[at])
     begin('sam2_video_convert')
     given = vars(format_options(args[at]).parse_args(args[at+1:]))
+    from sam2_video_nb.core import set_limits
+    set_limits(DataConf(max_pixels=given.pop('max_pixels')))
     made = _converted(form, given)
     made = [str(o) for o in (made if isinstance(made, (tuple, list)) else [made]) if o]
     print('\n'.join(made))                       # paths alone: a script may read them

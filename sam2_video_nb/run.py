@@ -163,6 +163,7 @@ def alive(
 # %% ../nbs/04_run.ipynb #c497d814
 def read_object(path)->dict:   # Empty where there is none, or none yet
     "The JSON object of a file that somebody may be writing"
+    if not Path(path).is_file(): return {}
     try: d = json.loads(Path(path).read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError): return {}
     return d if isinstance(d, dict) else {}

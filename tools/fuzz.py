@@ -1,6 +1,6 @@
 """Tries what comes from outside: real files, changed at random, through every reader.
 
-    python tools/fuzz.py [TARGET ...] [--count 100000] [--seed 0] [--out FOLDER] [--seconds 5] [--gigabytes 1]
+    python tools/fuzz.py [TARGET ...] [--count 100000] [--seed 0] [--jobs 1] [--out FOLDER]
 
 Each input gives a value or one of our errors, within the time and the memory, and nothing is written outside a
 folder of its own, started, or fetched. What breaks this is made smaller by `hypothesis` and kept in --out, a folder
@@ -8,6 +8,7 @@ a finding, with the traceback. Without targets: all of them, the count divided a
 """
 import argparse, copy, io, json, os, re, resource, shutil, signal, subprocess, sys, tempfile, time, traceback
 import warnings, zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -26,9 +27,9 @@ odd = [None, True, False, 0, -1, 1, 2, 3, 7, 255, 256, 10_000, 2**31-1, 2**31, 2
        10**400, .5, -0., 1e-320, 1e38, 1e308, -1e308, float('nan'), float('inf'), -float('inf'),
        '', ' ', '0', '-1', '1e9', 'None', '\0', 'a\0b', 'a\nb', '\x1b[31mred\x1b]0;x\x07',
        '<script>alert(1)</script>', '&lt;', 'a|b', '\\', '\u202e', '\ud800', '٣', '🎈', 'é', '../x',
-       '../../../etc/passwd', '/etc/passwd', '/dev/zero', '/dev/stdin', '..\\x', 'C:\\x', '.', '..', '~', 'file:///etc/passwd',
-       'http://127.0.0.1:9/x', 'hub', 'hub:a/b', '${oc.env:HOME}', '${data}', '{0.__class__}', '%s%n',
-       'x'*10_000, '[1,2]', '{a:1}', 'os.system', '__class__',
+       '../../../etc/passwd', '/etc/passwd', '/dev/zero', '/dev/stdin', '..\\x', 'C:\\x', '.', '..', '~',
+       'file:///etc/passwd', 'http://127.0.0.1:9/x', 'hub', 'hub:a/b', '${oc.env:HOME}', '${data}', '{0.__class__}',
+       '%s%n', 'x'*10_000, '[1,2]', '{a:1}', 'os.system', '__class__',
        [], {}, [[]], [None], [{}], {'': 0}, {'a': {}}, [0]*1000, [[0, 0]]]
 
 def nested(depth, kind):
@@ -223,11 +224,13 @@ class Picture(Target):
         name = pick(data, list(self.files))
         as_it_is = name.startswith('bomb') and not data.draw(st().integers(0, 5))
         write(folder/'000.png', self.files[name] if as_it_is else damaged(data, self.files[name]))
+        return name.startswith('bomb')
     def read(self, folder, how):
         from sam2_video_nb.core import PromptError, read_image
         from sam2_video_nb.data.convert import read_mask
         from sam2_video_nb.data.video import open_frames
         from sam2_video_nb.track.predict import one_prompt
+        if how: return read_image(folder/'000.png')
         each(lambda: read_image(folder/'000.png'), lambda: read_mask(folder/'000.png'),
             lambda: list(open_frames(folder)), lambda: one_prompt(dict(mask='000.png'), 'x', folder, (24, 32)))
 
@@ -348,7 +351,8 @@ def lines_changed(data, text):
 class Yaml(Target):
     "config.yaml of a run, and the YAML of a model"
     def setup(self):
-        from sam2_video_nb.config import TrainConf, configs, save_cfg
+        from sam2_video_nb.config import TrainConf, configs
+        from sam2_video_nb.run import save_cfg
         save_cfg(TrainConf(), self.base/'config.yaml')
         self.run, self.model = (self.base/'config.yaml').read_text(), (configs()/'nano.yaml').read_text()
     def draw(self, data, folder):
@@ -517,7 +521,8 @@ class Formats(Target):
 class Run(Target):
     "Run folders: page, status, metrics, panel, model card, jobs of a sweep"
     def setup(self):
-        from sam2_video_nb.config import TrainConf, save_cfg
+        from sam2_video_nb.config import TrainConf
+        from sam2_video_nb.run import save_cfg
         save_cfg(TrainConf(), self.base/'config.yaml')
         scores = dict(JF=.5, J=.5, F=.5, dice=.6, iou=.5, objects=2, frames=3)
         one = [dict(video='v', obj=1, cat='a', frames=3, JF=.5, J=.5, F=.5, dice=.6, iou=.5),
@@ -546,12 +551,12 @@ class Run(Target):
         from sam2_video_nb.config import saved_settings
         from sam2_video_nb.panels.live import live_curves, status_html
         from sam2_video_nb.run import read_status
-        from sam2_video_nb.train.export import Source, model_card
+        from sam2_video_nb.train.export import Source
         from sam2_video_nb.train.report import report_html
         from sam2_video_nb.train.sweep import read_jobs, sweep_table
         src = Source(folder/'checkpoints/best.ckpt', folder)
         each(lambda: report_html(folder), lambda: read_status(folder), lambda: sweep_table(read_jobs(folder)),
-            lambda: model_card(dict(model='nano', image_size=128), src.cfg(), src.metrics(), ['model.pt']),
+            lambda: src.card(dict(model='nano', image_size=128), ['model.pt']),
             lambda: status_html(folder), lambda: live_curves(folder))
 
 # --- the watch -------------------------------------------------------------------------------------------------------
@@ -571,7 +576,7 @@ class Watch:
     def inside(self, path):
         if isinstance(path, int): return True
         path = os.path.realpath(os.fsdecode(path))
-        return path.startswith(self.scratch+os.sep) or path==os.devnull
+        return path.startswith(self.scratch+os.sep) or path in (self.scratch, os.devnull)
     def hook(self, event, args):
         if not self.on: return
         if event=='open':
@@ -583,7 +588,8 @@ class Watch:
         elif event in ('os.rename', 'os.link', 'os.symlink'):
             if self.inside(args[1]): return
         elif event=='ctypes.dlopen':
-            if args[0] is None or str(args[0]).startswith(sys.prefix): return      # of packages that are imported late
+            path = str(args[0])
+            if not os.path.isabs(path) or path.startswith((sys.prefix, os.path.realpath(sys.prefix))): return
         elif not event.startswith(('subprocess.', 'os.system', 'os.exec', 'os.posix_spawn', 'os.fork', 'os.startfile',
                 'socket.connect', 'socket.getaddrinfo', 'socket.gethostbyname', 'socket.bind', 'pickle.find_class',
                 'urllib.Request', 'webbrowser.')): return
@@ -704,9 +710,8 @@ def say(o):
 
 def worker(name, args):
     "Try one target in this process"
-    import torch
+    import logging, matplotlib.font_manager, torch           # matplotlib looks for fonts: not while it is watched
     torch.set_num_threads(1)
-    import logging
     logging.disable(logging.CRITICAL)
     now = int(Path('/proc/self/statm').read_text().split()[0])*os.sysconf('SC_PAGE_SIZE')
     resource.setrlimit(resource.RLIMIT_AS, (now + 24*2**30,)*2)          # the machine lives on, whatever is read
@@ -714,11 +719,11 @@ def worker(name, args):
 
 # --- the parent ------------------------------------------------------------------------------------------------------
 
-def supervised(name, args):
+def supervised(name, count, args):
     "Try a target in a process of its own; one that dies or is stuck has found something"
-    out = dict(target=name, tried=0, values=0, refused=0, found=[])
+    out, start = dict(target=name, tried=0, values=0, refused=0, found=[]), time.time()
     for turn in range(20):
-        left = args.count-out['tried']
+        left = count-out['tried']
         if left <= 0: break
         command = [sys.executable, __file__, name, '--worker', '--count', str(left), '--seed', str(args.seed+7*turn),
             '--out', str(args.out), '--seconds', str(args.seconds), '--gigabytes', str(args.gigabytes)]
@@ -746,6 +751,8 @@ def supervised(name, args):
             print(f"  found: {out['found'][-1]}", flush=True)
         shutil.rmtree(tmp, ignore_errors=True)
         if last.get('done') or not tried: break
+    print(f"{name}: {out['tried']} inputs, {out['values']} values, {out['refused']} errors of ours, "
+        f"{len(out['found'])} found, {time.time()-start:.0f} s", flush=True)
     return out
 
 def main():
@@ -753,6 +760,7 @@ def main():
     p.add_argument('targets', nargs='*', help=f'of {", ".join(targets)}; all if none is named')
     p.add_argument('--count', type=int, default=100_000, help='inputs in all')
     p.add_argument('--seed', type=int, default=0)
+    p.add_argument('--jobs', type=int, default=1, help='targets tried at the same time')
     p.add_argument('--out', type=Path, default=Path('fuzz_found'), help='folder for what was found')
     p.add_argument('--seconds', type=float, default=5, help='most time of an input')
     p.add_argument('--gigabytes', type=float, default=1, help='most memory of an input')
@@ -763,15 +771,12 @@ def main():
     if unknown := [n for n in names if n not in targets]:
         p.error(f'no target {unknown[0]!r}: choose from {", ".join(targets)}')
     if args.worker: return worker(names[0], args)
-    total, whole, found = args.count, sum(targets[n][0] for n in names), []
-    for n in names:
-        args.count, t = max(1, round(total*targets[n][0]/whole)), time.time()
-        r = supervised(n, args)
-        found += r['found']
-        print(f"{n}: {r['tried']} inputs, {r['values']} values, {r['refused']} errors of ours, "
-            f"{len(r['found'])} found, {time.time()-t:.0f} s", flush=True)
+    whole = sum(targets[n][0] for n in names)
+    def one(n): return supervised(n, max(1, round(args.count*targets[n][0]/whole)), args)
+    with ThreadPoolExecutor(args.jobs) as pool: done = list(pool.map(one, names))
+    found = [f for r in done for f in r['found']]
     for f in found: print(f)
-    print(f"{len(found)} found" + (f', see {args.out}' if found else ''))
+    print(f"{sum(r['tried'] for r in done)} inputs, {len(found)} found" + (f', see {args.out}' if found else ''))
     return int(bool(found))
 
 if __name__=='__main__': sys.exit(main())

@@ -152,6 +152,21 @@ def _size_or_problem(
     try: return read_image(path).size[::-1]
     except DataError as e: return 'corrupt_file', str(e)
 
+# %% ../../nbs/11_data.check.ipynb #408a1c27
+def _link_hint(src, files):
+    "Pictures that are links to elsewhere: as somebody meant it, or as somebody else did"
+    root, found = os.path.realpath(src.root).rstrip(os.sep)+os.sep, []
+    for i, o in files:
+        if '\0' in o['file_name']: continue
+        real = os.path.realpath(src.root/o['file_name'])
+        if not real.startswith(root): found.append((i, o, real))
+    if not found or src.allow_absolute: return
+    i, o, real = found[0]
+    yield src.hint('linked_outside', f'images[{i}].file_name',
+        f"{len(found):,} of {counted(len(files), 'picture')} are links that lead out of the image root, this one to "
+        f"{real}: fine where you made them (or --link did); where the dataset came from elsewhere, look at them",
+        o.get('id'))
+
 # %% ../../nbs/11_data.check.ipynb #31be888f
 def _files_within(src):
     "`(index, image entry)` of the files inside the image root"
@@ -166,6 +181,7 @@ def _file_rules(
 ):
     "Pictures are there, whole, and of the right size"
     files = _files_within(src)
+    yield from _link_hint(src, files)
     with ThreadPoolExecutor() as ex:
         sizes_found = ex.map(_size_or_problem, [src.root/o['file_name'] for _,o in files])
         bar = tqdm(zip(files, sizes_found), total=len(files), desc=Path(src.file).name, unit='image',

@@ -35,7 +35,9 @@ def read_json(
     data:bytes=None  # What is in it, where it was read already
 )->dict:
     "The JSON object of a file; raises `DataError` with line and column"
-    try: text = (Path(path).read_bytes() if data is None else data).decode('utf-8-sig')   # Windows tools like such a mark
+    try:
+        if data is None: check_regular(path)
+        text = (Path(path).read_bytes() if data is None else data).decode('utf-8-sig')   # Windows tools like such a mark
     except FileNotFoundError: raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError) as e: raise DataError(f"{path}: not a readable text file ({e})") from None
     try: d = json.loads(text)
@@ -270,7 +272,7 @@ def hint(self:Source, kind, field, message, image_id=None)->Problem:
     return self.problem(kind, field, message, image_id, level='hint')
 
 # %% ../../nbs/10_data.coco.ipynb #c020
-def _is_id(v): return type(v) is int or type(v) is str and v != ''
+def _is_id(v): return type(v) is int or type(v) is str and v != '' and is_line(v)
 def _is_text(v): return type(v) is str and v.strip() != ''
 def _is_name(v): return _is_text(v) and is_line(v)
 def _is_int(v): return type(v) is int
@@ -279,14 +281,15 @@ def _is_side(v): return type(v) is int and v > 0
 def _is_ids(v): return isinstance(v, list) and all(map(_is_id, v))
 
 # %% ../../nbs/10_data.coco.ipynb #6b5556ff
-_id, _text, _int = (_is_id, 'an integer or a text'), (_is_text, 'a text'), (_is_int, 'a whole number')
+_id, _text = (_is_id, 'an integer or a text of one line'), (_is_name, 'a text of one line')
+_int = _is_int, 'a whole number'
 _flag, _side = (_is_flag, 'true or false'), (_is_side, 'pixels, a whole number above 0')
 _ids = _is_ids, 'a list of track ids'
 _anything = (lambda v: True), ''       # a segmentation is looked at when it is decoded
 _required = dict(
     images=dict(id=_id, file_name=_text, video_id=_id, order_in_video=_int),
     annotations=dict(id=_id, image_id=_id, category_id=_id, segmentation=_anything),
-    categories=dict(id=_id, name=(_is_name, 'a text of one line')))
+    categories=dict(id=_id, name=_text))
 _optional = dict(
     images=dict(height=_side, width=_side, annotated_tracks=_ids),
     annotations=dict(iscrowd=_flag, track_id=_id, instance_id=_id, object_id=_id),

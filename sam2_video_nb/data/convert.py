@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as rle_api
 from tqdm import tqdm
+from ..config import as_shown
 from ..core import *
 from ..show import colors
 from .coco import *
@@ -333,7 +334,7 @@ def _only(src, found, videos):
 # %% ../../nbs/17_data.convert.ipynb #a7ce3832
 def _check_names(names):
     "Each name can be a folder's: nothing is written beside the folder"
-    if odd := [n for n in names if not n or Path(n).name!=n or n in ('.', '..') or '\\' in n]:
+    if odd := [n for n in names if not n or Path(n).name!=n or n in ('.', '..') or '\\' in n or not is_line(n)]:
         raise DataError(f"video {odd[0]!r}: a name that cannot be a folder's: rename it")
 
 def _check_free(out, names, overwrite):
@@ -383,6 +384,8 @@ def _category_ids(videos):
     "The categories as JSON holds them, and {name: id}; an ignore region may have any"
     objs = [o for frames in videos.values() for f in frames for o in f.objs or ()]
     names = dict.fromkeys(o.cat for o in objs if o.id is not None) or {'object': None}
+    if odd := [c for c in names if not (is_line(c) and c.strip())]:
+        raise DataError(f"category {odd[0][:60]!r}: a text of one line is expected: rename it")
     ids = {c: i+1 for i, c in enumerate(names)}
     return [dict(id=i, name=c) for c, i in ids.items()], {o.cat: 1 for o in objs} | ids
 
@@ -440,7 +443,7 @@ def _categories(src):
 # %% ../../nbs/17_data.convert.ipynb #6df6d39b
 def _some(names):
     "The first names of a list"
-    names = list(map(str, names))
+    names = [as_shown(str(n)) for n in names]
     return ', '.join(names[:3]) + (f" and {len(names)-3} more" if len(names)>3 else '')
 
 def _say_missing(read):

@@ -23,7 +23,7 @@ def open_coco(
     conf:DataConf     # How to read it
 )->CocoVideo:
     "A dataset read as the config says; what may not be meant so is said in a line each"
-    checked(conf, DataConf)
+    set_limits(checked(conf, DataConf))
     coco = CocoVideo(path, image_root=conf.image_root, allow_absolute=conf.allow_absolute,
         annotated_key=conf.annotated_key, objects=conf.objects)
     for p in coco.doubts: log.warning(str(p))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 from fastcore.basics import patch
-from ..core import DataError, check_regular, read_image
+from ..core import DataError, check_pixels, check_regular, read_image
 
 # %% ../../nbs/12_data.video.ipynb #e94968a1
 picture_types = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
@@ -214,15 +214,17 @@ def read_packets(
     av = need_av()
     check_regular(path)
     try:
-        with av.open(str(path)) as f:
+        with av.open(str(path), metadata_errors='replace') as f:    # a title may be Latin-1
             if not f.streams.video: raise DataError(f"{path}: no video in it")
             s = f.streams.video[0]
+            check_pixels(s.height, s.width, path)
             packets = sorted((p.pts, p.is_keyframe) for p in f.demux(s) if p.pts is not None)
             fps = float(s.average_rate) if s.average_rate else None
             return Packets([pts for pts, _ in packets], [pts for pts, key in packets if key], s.frames, fps)
-    except av.FFmpegError as e:
-        raise DataError(f"{path}: not a video that can be read ({e.strerror}): is it whole? "
-            "Convert it again") from None
+    except (av.FFmpegError, ValueError) as e:
+        raise DataError(f"{path}: not a video that can be read ({_why(e)}): is it whole? Convert it again") from None
+
+def _why(e): return getattr(e, 'strerror', None) or type(e).__name__
 
 # %% ../../nbs/12_data.video.ipynb #09018306
 class VideoFile(FrameSource):
@@ -259,7 +261,7 @@ def _upright(self:VideoFile, frame):
 def _decoded(self:VideoFile, start):
     "Pictures from `start` on, as far as they can be decoded"
     at, i = {p: n for n, p in enumerate(self.pts)}, start
-    with need_av().open(str(self.path)) as f:
+    with need_av().open(str(self.path), metadata_errors='replace') as f:
         s = f.streams.video[0]
         s.thread_type = 'AUTO'
         key = max((p for p in self.keys if p<=self.pts[start]), default=None)
@@ -279,8 +281,8 @@ def _from(self:VideoFile, start):
         for im in self._decoded(start):
             yield self._of_one_size(im, i)
             i += 1
-    except need_av().FFmpegError as e:
-        raise DataError(f"{self.path}: frame {i} cannot be decoded ({e.strerror}): {remedy}") from None
+    except (need_av().FFmpegError, ValueError) as e:
+        raise DataError(f"{self.path}: frame {i} cannot be decoded ({_why(e)}): {remedy}") from None
     if i < len(self): raise DataError(f"{self.path}: frame {i} of {len(self)} cannot be decoded: {remedy}")
 
 # %% ../../nbs/12_data.video.ipynb #3a08e728

@@ -129,7 +129,8 @@ def file_prompts(
             raise PromptError(f"{where}: an entry with an id is expected, a whole number or a text")
         where += f" (object {repr(o['id'])[:40]}, frame {repr(o.get('frame', 0))[:40]})"
         if more := set(o)-_fields:
-            raise PromptError(f"{where}: unknown field {sorted(more)[0]!r}: known are {', '.join(sorted(_fields))}")
+            known = ', '.join(sorted(_fields))
+            raise PromptError(f"{where}: unknown field {sorted(more)[0][:60]!r}: known are {known}")
         if o['id'] in prompts:
             raise PromptError(f"{where}: this object has a prompt already: put all clicks of a frame into one entry")
         t = _entry_frame(o, where, source, numbers)
@@ -210,6 +211,7 @@ def open_task(
     if not conf.prompts:
         raise ConfigError("predict.prompts is empty: "
                           "give a JSON of prompts, or a COCO-video JSON with annotated frames")
+    set_limits(data)
     source = open_frames(conf.source) if conf.source else None
     if 'images' not in read_json(conf.prompts):
         if source is None: raise ConfigError("predict.source is empty: give a folder of frames, or a video file")

@@ -7,7 +7,7 @@ __all__ = ['gains', 'bootstrap', 'difference', 'outcome', 'chosen_remark', 'verd
            'chart', 'plain', 'write_scores', 'write_evaluation']
 
 # %% ../../nbs/32_track.tables.ipynb #tb02
-import csv, json, math
+import csv, json, math, re
 from collections import defaultdict
 from pathlib import Path
 import torch
@@ -121,9 +121,9 @@ def worst(
 def _figure(x): return '' if x is None else f'{x:.3f}'
 
 def _markdown_cell(v):
-    "A name may hold what ends a cell, or is HTML"
-    text = ''.join(c if is_line(c) else ' ' for c in str(v))
-    return text.replace('|', '\\|').replace('<', '&lt;')
+    "A name may hold what ends a cell, is HTML, or would fetch a picture"
+    text = ''.join(c if is_line(c) else ' ' for c in str(v)).replace('&', '&amp;').replace('<', '&lt;')
+    return re.sub(r'([\\|\[])', r'\\\1', text)
 
 def _markdown_lines(head, rows):
     "A table in Markdown, line by line"
@@ -174,7 +174,11 @@ def markdown_table(
     m:dict  # As in metrics.json
 )->str:
     "The figures as a table in Markdown"
-    return '\n\n'.join(['\n'.join(_score_lines(m)), *_remark_lines(m), *_more_lines(m)])
+    return '\n\n'.join(['\n'.join(_score_lines(m)), *map(_markdown_text, _remark_lines(m)), *_more_lines(m)])
+
+def _markdown_text(text):
+    "A paragraph that names something: no HTML in it"
+    return ''.join(c if is_line(c) else ' ' for c in text).replace('<', '&lt;')
 
 # %% ../../nbs/32_track.tables.ipynb #tb28
 def _bars_of(m, key, most=24):

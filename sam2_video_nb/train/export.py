@@ -16,9 +16,11 @@ import torch
 from omegaconf import OmegaConf
 from ..config import saved_settings
 from ..core import *
+from ..data.coco import read_json
 from ..model.weights import *
 from ..model.sam2 import build_sam2, default_size, model_config, model_label, portable
 from ..track.tables import markdown_table
+from ..track.tables import _markdown_lines, _markdown_text
 
 # %% ../../nbs/45_train.export.ipynb #c006
 def official_yaml(
@@ -208,23 +210,26 @@ tags: [sam2, video-segmentation, sam2_video_nb]
 """
 
 # %% ../../nbs/45_train.export.ipynb #be6f3191
+def _in_ticks(v):
+    "A value as code in Markdown: nothing in it ends that"
+    return _markdown_text(str(v)).replace('`', "'")
+
 def _origin(about):
     "What it was trained from: says what, not where on somebody's disk"
     if 'start' not in about: return []
     start = about['start']
     if not start: return ["Trained from random weights."]
-    return [f"Trained from {start if start.startswith('hub') else f'`{Path(start).name}`'}."]
+    return [f"Trained from {_in_ticks(start) if start.startswith('hub') else f'`{_in_ticks(Path(start).name)}`'}."]
 
 # %% ../../nbs/45_train.export.ipynb #57db6644
 def _data(metrics):
     "What it was trained and measured on"
     data = {k: d for k, d in (metrics.get('data') or {}).items() if d}
     if not data: return []
-    head = ['| | file | videos | frames | objects | categories |', '| --- | --- | --- | --- | --- | --- |']
-    def line(k, d):
-        cells = [k, Path(d['path']).name, d['videos'], d['frames'], d['objects'], ', '.join(d['categories'])]
-        return f"| {' | '.join(map(str, cells))} |"
-    return ["## Data", '\n'.join(head + [line(k, d) for k, d in data.items()])]
+    def row(k, d):
+        return [k, Path(d['path']).name, d['videos'], d['frames'], d['objects'], ', '.join(d['categories'])]
+    head = ['', 'file', 'videos', 'frames', 'objects', 'categories']
+    return ["## Data", '\n'.join(_markdown_lines(head, [row(k, d) for k, d in data.items()]))]
 
 # %% ../../nbs/45_train.export.ipynb #0b03043b
 _shown_data = ('video_clip_length', 'stride', 'frame_interval', 'batch_size')
@@ -246,7 +251,7 @@ def _training(metrics, cfg):
         trainable_modules=cfg['model']['trainable_modules'], loss=cfg['loss']['preset'], lr=cfg['optimizer']['lr'],
         epochs=metrics.get('epochs'), steps=metrics.get('steps'), **{k: cfg['data'][k] for k in _shown_data},
         precision=cfg['trainer']['precision'], seed=cfg['seed'])
-    return ["## Training", '\n'.join(f'- {k}: `{v}`' for k, v in values.items() if v is not None)]
+    return ["## Training", '\n'.join(f'- {k}: `{_in_ticks(v)}`' for k, v in values.items() if v is not None)]
 
 # %% ../../nbs/45_train.export.ipynb #76c251f7
 _use_official = """With the official [sam2](https://github.com/facebookresearch/sam2); \
@@ -295,7 +300,12 @@ class Source(NamedTuple):
     def metrics(self):
         "metrics.json of the run, where it has one by now"
         file = self.run and self.run/'metrics.json'
-        return json.loads(file.read_text(encoding='utf-8')) if file and file.is_file() else None
+        return read_json(file) if file and file.is_file() else None
+
+    def card(self, about, files):
+        "Its model card; raises `DataError` where a file of the run was changed to what no run writes"
+        with as_written(self.run or self.checkpoint, 'a run'):
+            return model_card(about, self.cfg(), self.metrics(), files)
 
 def _source(source):
     "The checkpoint that is meant, and its run"
@@ -382,5 +392,5 @@ def export_model(
         if delta: files = [_write_delta(new/'delta.safetensors', src.checkpoint, start.weights, about, base, start.name)]
         else: files = write_official(new, start.weights, start.name, size)
         names = [f.name for f in files] + ['transformers']*transformers
-        (new/'README.md').write_text(model_card(about, src.cfg(), src.metrics(), names), encoding='utf-8')
+        (new/'README.md').write_text(src.card(about, names), encoding='utf-8')
     return out

@@ -201,7 +201,9 @@ def _gif_figures(run):
 # %% ../../nbs/42_train.report.ipynb #ecf258c2
 def _json(path, empty):
     "What a file of a run holds"
-    try: d = json.loads(path.read_text(encoding='utf-8'))
+    try:
+        check_regular(path)
+        d = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError: return empty
     except (ValueError, OSError, RecursionError) as e:
         advice = 'was the run cut off while writing it? Take the file away'

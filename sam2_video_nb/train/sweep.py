@@ -7,9 +7,10 @@ __all__ = ['SweepJob', 'write_job', 'read_jobs', 'best_job', 'varied', 'sweep_ta
 
 # %% ../../nbs/46_train.sweep.ipynb #3382e635
 import csv, json
+from numbers import Real
 from pathlib import Path
 from typing import NamedTuple, Optional
-from ..core import written_whole
+from ..core import as_written, check_regular, is_line, written_whole
 from ..figures import bars
 
 # %% ../../nbs/46_train.sweep.ipynb #b0a01ea3
@@ -39,7 +40,16 @@ def read_jobs(
     "The jobs of a sweep that have come to an end"
     def order(p): return (0, int(p.parent.name)) if p.parent.name.isdecimal() else (1, str(p))
     found = sorted(Path(folder).rglob('job.json'), key=order)
-    return [SweepJob(p.parent, **json.loads(p.read_text(encoding='utf-8'))) for p in found]
+    return [_read_job(p) for p in found]
+
+def _read_job(path):
+    "One of them; raises `DataError` where somebody changed it to what no sweep writes"
+    check_regular(path)
+    with as_written(path, 'a sweep'):
+        job = SweepJob(path.parent, **json.loads(path.read_text(encoding='utf-8')))
+        fine = all(map(is_line, [*job.given, *job.given.values()])) and isinstance(job.error, str)
+        if not fine or not isinstance(job.JF, (Real, type(None))): raise ValueError('given, JF or error')
+        return job
 
 def best_job(jobs)->Optional[SweepJob]:
     "The job with the highest J&F"
