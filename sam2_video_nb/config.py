@@ -542,6 +542,8 @@ class VisualizationConf(Settings, group='visualization'):
         "epochs between GIFs of the first validation video; 0: none", lo=0)
     max_length:int = opt(12, "frames of a GIF at most", lo=1)
     stride:int = opt(1, "every so many frames", lo=1)
+    keep:Optional[int] = opt(100,
+        "newest GIFs kept of training and of validation, a week's are many; loggers have all; empty: all", lo=1)
     caption:Optional[str] = opt(None, "text on the GIFs; empty: video and step")
 
 # %% ../nbs/00_config.ipynb #708092eb

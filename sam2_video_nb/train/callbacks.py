@@ -231,7 +231,13 @@ class Gifs(Callback):
         file = f'{name}_step{step:06d}.gif'
         with disk_may_fail(f'gifs/{file}'):
             path = save_gif(frames, self.run/'gifs'/file)
+            self.forget(name)
             for l in trainer.loggers: log_gif(l, f'gifs/{name}', path, step)
+
+    def forget(self, name:str):
+        "Delete all but the newest GIFs of a name"
+        gifs = sorted((self.run/'gifs').glob(f'{name}_step*.gif'), key=lambda p: (len(p.name), p.name))
+        for p in gifs[:-self.conf.keep] if self.conf.keep else (): p.unlink(missing_ok=True)
 
 # %% ../../nbs/41_train.callbacks.ipynb #76325a93
 def module_clip(
