@@ -508,7 +508,8 @@ def written_whole(
 ):              # Context: the temporary path to write to, in the same folder; raises `DiskError`
     "Write to a temporary name, rename at the end, leave nothing behind on an error"
     path = Path(path)
-    tmp = path.with_name(f'.{path.stem}.{os.getpid()}{path.suffix}')
+    begin = path.stem.encode()[:200].decode(errors='ignore')           # a long name stays one that is allowed
+    tmp = path.with_name(f'.{begin}.{os.getpid()}{path.suffix}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield tmp
