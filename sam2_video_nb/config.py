@@ -520,6 +520,9 @@ class CallbacksConf(Settings, group='callbacks'):
         "a loss or gradient that is not finite: stop, and keep the step before; or skip the step and go on (ten in "
         "a row stop it all the same). Its batch is written to debug/, to be looked at with debug=FILE",
         choices=['stop', 'skip'])
+    requeue:bool = opt(False,
+        "under SLURM, on SIGUSR1 (#SBATCH --signal=USR1@120): put the job back into the queue when what was reached is "
+        "kept; with resume=auto and a fixed hydra.run.dir it then goes on by itself")
 
 # %% ../nbs/00_config.ipynb #7fad48aa
 @dataclass

@@ -6,10 +6,10 @@
 __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'light_of', 'colour', 'affine', 'warp_grid', 'warp', 'warp_masks',
            'Augment', 'Change', 'changed', 'FrameCache', 'resized', 'cached_frames', 'VideoClips', 'Drawn', 'some_of',
            'ready', 'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share', 'ClipBatches', 'RawClips',
-           'ClipLoader', 'cores', 'loading_processes', 'clip_loader']
+           'ClipLoader', 'cores', 'loading_processes', 'in_worker', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
-import math, mmap, os, shutil, time
+import math, mmap, os, shutil, signal, time
 import multiprocessing as mp
 from collections import OrderedDict
 from contextlib import suppress
@@ -24,6 +24,7 @@ from torch import Tensor, tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 from ..config import DataConf, checked, frame_intervals
 from ..core import *
+from ..ranks import end_with_parent
 from .coco import CocoVideo
 
 # %% ../../nbs/14_data.clips.ipynb #c005
@@ -682,6 +683,15 @@ def loading_processes(
     room = shutil.disk_usage('/dev/shm').free//2 if os.path.isdir('/dev/shm') else math.inf
     return int(max(0, min(8, cores()//processes-1, room//processes//under_way)))
 
+# %% ../../nbs/14_data.clips.ipynb #c75a51bf
+def in_worker(
+    number:int   # Of the process
+):
+    "What a process that loads clips begins with"
+    for name in ('SIGINT', 'SIGUSR1', 'SIGUSR2'):
+        if hasattr(signal, name): signal.signal(getattr(signal, name), signal.SIG_IGN)
+    end_with_parent()
+
 # %% ../../nbs/14_data.clips.ipynb #69c552f5
 def clip_loader(
     ds:VideoClips,       # Clips
@@ -695,7 +705,7 @@ def clip_loader(
 )->DataLoader:           # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
     conf, train = checked(conf or ds.conf, DataConf), ds.train if train is None else train
-    kwargs = dict(generator=generator(ds.seed, 'loader')) | kwargs
+    kwargs = dict(generator=generator(ds.seed, 'loader'), worker_init_fn=in_worker) | kwargs
     order = order or (ClipOrder(ds) if train else SequentialSampler(ds))
     batches = ClipBatches(order, conf.batch_size or 1, False, process, processes)
     collate_clips, workers = partial(collate, shape=(conf.video_clip_length, ds.size)), conf.num_workers or 0

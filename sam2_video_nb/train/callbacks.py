@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['log', 'ending_signals', 'Metrics', 'SwanLabLogger', 'make_loggers', 'start_loggers', 'close_loggers', 'log_gif',
            'batch_clip', 'predicted', 'Gifs', 'module_clip', 'Live', 'Progress', 'Waiting', 'SealedFiles', 'LastStep',
-           'KeepOnStop', 'checkpoint_callbacks']
+           'KeepOnStop', 'slurm_job', 'requeue', 'checkpoint_callbacks']
 
 # %% ../../nbs/41_train.callbacks.ipynb #acb7f867
-import csv, io, logging, math, os, signal, sys, threading, time
+import csv, io, logging, math, os, re, signal, subprocess, sys, threading, time
 from contextlib import contextmanager
 from pathlib import Path
 import torch
@@ -522,23 +522,33 @@ class KeepOnStop(Callback):
         self.caught = None      # name of the signal
         self.kept = False       # is last.ckpt of the moment of the stop?
         self.step = 0           # optimizer steps seen
+        self.leaves = 'no checkpoint yet'      # should the process be killed
 
     def note(self, number, frame=None):
         "The handler: no more than a note, and a word on the screen"
         if self.caught and number==signal.SIGINT: raise KeyboardInterrupt
         self.caught = self.caught or signal.Signals(number).name
-        os.write(2, b'\nstopping after this step; Ctrl-C stops at once\n')
+        word = f'\n{self.caught}: stopping after this step (if it is killed before that, there is {self.leaves}); '
+        os.write(2, (word + 'Ctrl-C stops at once\n').encode())
+
+    def listen(self, *args):
+        "Take the place of the handlers that are there; only a main thread can"
+        main = threading.current_thread() is threading.main_thread()
+        numbers = [getattr(signal, s) for s in ending_signals if main and hasattr(signal, s)]
+        return {n: signal.signal(n, self.note) for n in numbers}
 
     @contextmanager
     def listening(self):
-        "Inside, signals are noted; only a main thread can"
-        main = threading.current_thread() is threading.main_thread()
-        numbers = [getattr(signal, s) for s in ending_signals if main and hasattr(signal, s)]
-        before = {n: signal.signal(n, self.note) for n in numbers}
+        "Inside, signals are noted"
+        before = self.listen()
         try: yield
         finally:
             for n, handler in before.items(): signal.signal(n, handler)
 
+    def on_sanity_check_start(self, trainer, pl_module): self.listen()
+    def on_train_start(self, trainer, pl_module): self.listen()
+    def on_save_checkpoint(self, trainer, pl_module, ckpt):
+        self.leaves = f"the checkpoint of step {ckpt['global_step']}"
     def on_train_batch_end(self, trainer, pl_module, *args):
         again, self.step = trainer.global_step==self.step, trainer.global_step
         if not again: self.stop(trainer, save=True)       # several batches may make one step
@@ -582,6 +592,24 @@ def keep_finished(self:KeepOnStop, trainer, module):
         self.kept = True
     except Exception as e: log.warning(f"last.ckpt could not be written ({type(e).__name__}: {e}); the one before stays")
     finally: module.goes_back = False
+
+# %% ../../nbs/41_train.callbacks.ipynb #71a37610
+def slurm_job()->str:
+    "The job of SLURM that this process belongs to, as `scontrol` names it; empty where there is none"
+    array, task = (os.environ.get(f'SLURM_ARRAY_{k}', '') for k in ('JOB_ID', 'TASK_ID'))
+    job = f'{array}_{task}' if array and task else os.environ.get('SLURM_JOB_ID', '')
+    return job if re.fullmatch(r'\d+(_\d+)?', job) else ''
+
+def requeue()->bool:
+    "Put this process's job back into the queue of SLURM; False where that cannot be, which is said"
+    job = slurm_job()
+    try: done = subprocess.run(['scontrol', 'requeue', job], capture_output=True, text=True, timeout=60) if job else None
+    except (OSError, subprocess.TimeoutExpired) as e: why = str(e)
+    else: why = (done.stderr.strip() or f'exit code {done.returncode}') if done and done.returncode else ''
+    if not job: why = 'this is no job of SLURM'
+    if why: log.warning(f"not put back into the queue ({why}): start it again by hand")
+    else: log.info(f'job {job} is put back into the queue of SLURM')
+    return not why
 
 # %% ../../nbs/41_train.callbacks.ipynb #0fd7d13a
 def checkpoint_callbacks(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['log', 'fine_tuning_lr', 'first_mix', 'most_spikes', 'most_files', 'most_in_row', 'fill_in', 'resolve_with_start',
            'resolve', 'my_videos', 'NoVideo', 'VideoData', 'start_of_run', 'remembered', 'VideoModule', 'clips_of',
-           'BadBatch', 'plain_batch', 'touched', 'optimizer_of', 'random_states', 'set_random_states']
+           'BadBatch', 'plain_batch', 'touched', 'optimizer_of', 'random_states', 'set_random_states', 'check_finite']
 
 # %% ../../nbs/43_train.module.ipynb #9b5ad2a3
 import logging, math
@@ -547,8 +547,19 @@ def finish_step(self:VideoModule):
     self.stepping = False          # last, for an exception may come anywhere
 
 # %% ../../nbs/43_train.module.ipynb #2f751fd4
+def check_finite(
+    weights:dict   # Names to tensors
+):
+    "Raise a `ModelError` for weights that are not numbers: nothing can go on from them"
+    floats = {k: v for k, v in weights.items() if v.is_floating_point()}
+    if finite(floats.values()): return
+    odd = [k for k, v in floats.items() if not v.isfinite().all()]
+    raise ModelError(f"{counted(len(odd), 'weight tensor')} not finite, {odd[0]} first: not saved, what was saved before "
+        "stays: go on from it with a lower optimizer.lr")
+
 @patch
 def on_save_checkpoint(self:VideoModule, ckpt):
+    check_finite(ckpt['state_dict'])       # all processes have the same
     now = self.finished if self.goes_back else self.moment()
     ckpt['sam2_video_nb'] = self.about | dict(
         prompts=prompts_about(self.cfg.prompts, self.model.seen_prompts),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['loose_embeddings', 'backbone_depth', 'decays', 'rates_by_name', 'param_groups', 'make_optimizer', 'misfit',
-           'lr_factor', 'make_schedule', 'Trend', 'loss_trend', 'trend_remark', 'Spikes', 'finite_gradients']
+           'lr_factor', 'make_schedule', 'Trend', 'loss_trend', 'trend_remark', 'Spikes', 'finite', 'finite_gradients']
 
 # %% ../../nbs/40_train.optim.ipynb #d47d2a65
 import math
@@ -196,9 +196,15 @@ class Spikes:
         return loss/usual if spike else None
 
 # %% ../../nbs/40_train.optim.ipynb #10225c95
+def finite(
+    tensors   # Of floats
+)->bool:      # True where there are none
+    "Are all of them finite?"
+    largest = [torch.linalg.vector_norm(t.detach().float(), math.inf) for t in tensors if t.numel()]
+    return not largest or bool(torch.stack([v.to(largest[0].device) for v in largest]).isfinite().all())
+
 def finite_gradients(
     params   # Of a model, after its backward
 )->bool:     # True where there are none
     "Are all gradients finite?"
-    largest = [torch.linalg.vector_norm(p.grad.detach().float(), math.inf) for p in params if p.grad is not None]
-    return not largest or bool(torch.stack(largest).isfinite().all())
+    return finite(p.grad for p in params if p.grad is not None)

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['log', 'not_meant', 'in_notebook', 'n_devices', 'Placement', 'placement', 'Together', 'trainer_args', 'in_company',
-           'loss_is_said', 'check_trainer', 'make_trainer', 'why_ended', 'best_weights', 'Run', 'last_word', 'train']
+           'loss_is_said', 'check_trainer', 'own_requeue', 'make_trainer', 'why_ended', 'best_weights', 'Run',
+           'what_to_lower', 'last_word', 'train']
 
 # %% ../../nbs/44_train.trainer.ipynb #c002
 import json, logging, math, os, shutil, signal, socket, sys, threading, warnings
@@ -168,6 +169,11 @@ def _callbacks(cfg, run, has_val, status):
     if has_val and patience is not None: out.append(EarlyStopping('val/JF', mode='max', patience=patience))
     return out
 
+# %% ../../nbs/44_train.trainer.ipynb #6327a4e0
+def own_requeue()->list:
+    "Plugins of the Trainer: under SLURM, that it leaves putting the job back into the queue to `callbacks.requeue`"
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
 # %% ../../nbs/44_train.trainer.ipynb #818b341e
 def make_trainer(
     cfg:TrainConf,   # Resolved
@@ -181,7 +187,7 @@ def make_trainer(
     args = trainer_args(cfg.trainer) | dict(log_every_n_steps=every)
     loggers = False if cfg.trainer.fast_dev_run else make_loggers(cfg.logger, run)
     callbacks = _callbacks(cfg, run, has_val, status)
-    return _lightning(args, logger=loggers, callbacks=callbacks, plugins=[SealedFiles()], default_root_dir=run)
+    return _lightning(args, logger=loggers, callbacks=callbacks, plugins=[SealedFiles(), *own_requeue()], default_root_dir=run)
 
 # %% ../../nbs/44_train.trainer.ipynb #6945429e
 def _open_data(cfg):
@@ -282,6 +288,9 @@ def _fit(trainer, module, dm, ckpt):
     try:
         with stopper.listening() if stopper else nullcontext(), _stops_stay(trainer):
             trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
+    except RuntimeError as e:       # a signal to all processes of a run ends those that load its clips at once
+        if not (stopper and stopper.caught and stopper.kept and 'DataLoader worker' in str(e)): raise
+        log.warning(f"{stopper.reason()}, in the middle of a step; the step before is kept")
     except KeyboardInterrupt:
         log.warning(f"{stopper.reason() if stopper else 'stopped from the keyboard'}; what was reached is kept")
 
@@ -402,6 +411,7 @@ def _figures(trainer, module, best, last):   # `best`: what best.ckpt says of it
     if result and module.tried>1: m['chosen'] = dict(validations=module.tried, videos=len(after['per_video']))
     if module.before and after: m['difference'] = _difference(module.before, after, cfg.eval.bootstrap, cfg.seed)
     if trend := loss_trend(module.losses): m['loss'] = trend._asdict()
+    if module.skipped: m['skipped'] = module.skipped
     m['waiting'] = next((c.share for c in trainer.callbacks if isinstance(c, Waiting)), None)
     return m
 
@@ -427,6 +437,8 @@ def _remarks(metrics, losses, lr):
     def gain(m): return ((m or {}).get('difference') or {}).get('JF') or 0
     advice = f"go on using what it started from; a lower optimizer.lr than {lr:g}, or more videos, may help"
     out = [trend_remark(loss_trend(losses), lr)]
+    if n := metrics.get('skipped'): out.append(f"{counted(n, 'step')} trained nothing, since numbers were not finite: "
+        "the log names their clips, and debug/ has the first of them")
     test = metrics.get('test')
     if gain(metrics) <= -.0005: out.append(f"it tracks WORSE than before training: {advice}")
     elif gain(test) <= -.0005: out.append(f"it tracks the test videos WORSE than before training: {advice}")
@@ -528,15 +540,45 @@ def _matmul_precision(
     finally: torch.set_float32_matmul_precision(old)
 
 # %% ../../nbs/44_train.trainer.ipynb #4a1a1081
+def what_to_lower(
+    cfg:TrainConf   # Resolved
+)->str:
+    "Settings that save memory of a GPU, those that cost least first, as far as they can still be changed"
+    d, m = cfg.data, cfg.model
+    most = 'none' if not d.max_objects else d.max_objects
+    rows = [
+        (str(cfg.trainer.precision).startswith('32'), 'trainer.precision=bf16-mixed'),
+        (m.activation_checkpointing!='frame', 'model.activation_checkpointing=frame (a sixth more time)'),
+        ((d.batch_size or 1) > 1, f'data.batch_size=1 trainer.accumulate_grad_batches={d.batch_size} (the same step)'),
+        (d.max_objects!=1, f'a lower data.max_objects (now {most})'),
+        (d.video_clip_length > 2, f'a lower data.video_clip_length (now {d.video_clip_length})'),
+        (not m.bptt_frames and d.video_clip_length > 3, 'model.bptt_frames=2'),
+        (True, f'a lower data.image_size (now {d.image_size})'),
+        (m.trainable_modules==['*'], 'fewer model.trainable_modules')]
+    return ', '.join(text for may, text in rows if may)
+
+def _memory_error(e, cfg, batch):
+    "A `ModelError` for an exception that says that memory is full; None for any other"
+    said, on = ' '.join(str(e).split()), f' on {clips_of(batch)}' if batch is not None else ''
+    if 'DataLoader worker' in said:
+        full = 'Bus error' in said or 'shared memory' in said
+        return ModelError(f"a process that loads clips is gone ({said[:150].rstrip('. ')}): " + (
+            "/dev/shm is full: make it larger (docker: --shm-size), or lower data.num_workers" if full else
+            "the machine's memory was full? lower data.num_workers or data.cache_frames, or ask for more (SLURM: --mem)"))
+    gpu = isinstance(e, torch.OutOfMemoryError) or 'backend out of memory' in said
+    cpu = isinstance(e, MemoryError) or "can't allocate memory" in said or 'not enough memory' in said
+    if not (gpu or cpu): return None
+    more = "; much of it is in pieces: set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True" if 'fragmentation' in said else ''
+    return ModelError(f"out of {'GPU ' if gpu else ''}memory ({said[:120]}){on}: try, in this order, {what_to_lower(cfg)}{more}")
+
 @contextmanager
-def _out_of_memory():
-    "Say what to lower when a GPU is full"
+def _memory_is_explained(module):   # Context; `module`: its settings and its batch are read
+    "Say what to lower when memory is full"
     try: yield
-    except torch.OutOfMemoryError as e:
-        full = str(e).splitlines()[0][:120]
-        raise ModelError(f"out of GPU memory ({full}): set trainer.precision=bf16-mixed, "
-                         "model.activation_checkpointing=frame or model.bptt_frames, or lower data.max_objects, "
-                         "data.video_clip_length, data.batch_size or data.image_size") from e
+    except Exception as e:
+        found = None if isinstance(e, Sam2VideoError) else _memory_error(e, module.cfg, getattr(module, 'batch', None))
+        if found is None: raise
+        raise found from e
 
 # %% ../../nbs/44_train.trainer.ipynb #c044
 def _train(cfg, start, run, status):
@@ -556,7 +598,7 @@ def _train(cfg, start, run, status):
     trainer = make_trainer(cfg, run, dm.val_coco is not None, n_steps, status)
     start_loggers(trainer.loggers)
     try:
-        with _out_of_memory(), _matmul_precision(cfg.trainer.precision, trainer.strategy.root_device):
+        with _memory_is_explained(module), _matmul_precision(cfg.trainer.precision, trainer.strategy.root_device):
             if cfg.eval.baseline and not cfg.resume: _measure_before(trainer, module, dm)
             if cfg.resume: _take_best_along(cfg.resume, run/'checkpoints', trainer)
             _fit(trainer, module, dm, cfg.resume)
@@ -607,6 +649,7 @@ def _train_in(run, cfg, start):
         status.update(output=str(run))
         with logging_to(run, cfg.log_level), _hints(cfg.log_level), loss_is_said(): r = _train(cfg, start, run, status)
         status.update(state='stopped' if r.interrupted else 'finished', line=r.line(), **last_word(r.metrics))
+        if first and cfg.callbacks.requeue and r.exit_code==128+signal.SIGUSR1: requeue()
         return r
     except KeyboardInterrupt:
         status.update(state='stopped', why='stopped by the user (Ctrl-C) before the first step')
