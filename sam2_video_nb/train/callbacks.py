@@ -465,6 +465,7 @@ class Waiting(Callback):
         self.since = time.perf_counter()
         self.epoch = self.spent, self.waited, getattr(trainer.train_dataloader, 'waited', 0.)
 
+    def on_train_start(self, trainer, pl_module): self.on_train_epoch_start(trainer, pl_module)     # or in an epoch
     def on_train_batch_end(self, trainer, *args):
         now = time.perf_counter()
         self.spent, self.since = self.spent + now-self.since, now
