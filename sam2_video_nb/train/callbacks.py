@@ -591,7 +591,7 @@ def keep_finished(self:KeepOnStop, trainer, module):
         ckpt = trainer._checkpoint_connector.dump_checkpoint(False)
         trainer.strategy.save_checkpoint(ckpt, self.run/'checkpoints/last.ckpt')
         self.kept = True
-    except Exception as e: log.warning(f"last.ckpt could not be written ({type(e).__name__}: {e}); the one before stays")
+    except Exception as e: log.warning(f"last.ckpt: not written ({type(e).__name__}: {e}); the one before stays")
     finally: module.goes_back = False
 
 # %% ../../nbs/41_train.callbacks.ipynb #71a37610
@@ -604,10 +604,11 @@ def slurm_job()->str:
 def requeue()->bool:
     "Put this process's job back into the queue of SLURM; False where that cannot be, which is said"
     job = slurm_job()
-    try: done = subprocess.run(['scontrol', 'requeue', job], capture_output=True, text=True, timeout=60) if job else None
+    why = '' if job else 'this is no job of SLURM'
+    try:
+        done = subprocess.run(['scontrol', 'requeue', job], capture_output=True, text=True, timeout=60) if job else None
+        if done and done.returncode: why = done.stderr.strip() or f'exit code {done.returncode}'
     except (OSError, subprocess.TimeoutExpired) as e: why = str(e)
-    else: why = (done.stderr.strip() or f'exit code {done.returncode}') if done and done.returncode else ''
-    if not job: why = 'this is no job of SLURM'
     if why: log.warning(f"not put back into the queue ({why}): start it again by hand")
     else: log.info(f'job {job} is put back into the queue of SLURM')
     return not why

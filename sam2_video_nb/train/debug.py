@@ -73,7 +73,8 @@ def _checked_batch(d):
     for ids in d['frame_ids']: _checked_names('frame_ids', ids, T)
     _expect(isinstance(d['orig_sizes'], list) and len(d['orig_sizes'])==B, 'orig_sizes')
     for size in d['orig_sizes']:
-        _expect(isinstance(size, (tuple, list)) and len(size)==2 and all(type(v) is int and v>0 for v in size), 'orig_sizes')
+        two = isinstance(size, (tuple, list)) and len(size)==2
+        _expect(two and all(type(v) is int and v>0 for v in size), 'orig_sizes')
         check_pixels(*size, 'orig_sizes')
     lens = d['video_lens']
     _expect(lens is None or isinstance(lens, list) and len(lens)==B and all(type(v) is int for v in lens), 'video_lens')
@@ -98,7 +99,8 @@ def _checked_prompt(d, S):
 def _checked_states(d):
     "The states of generators that a file says"
     _expect(isinstance(d, dict) and set(d)=={'cpu', 'cuda'} and isinstance(d['cuda'], list), 'random_states')
-    for t in (d['cpu'], *d['cuda']): _expect(isinstance(t, Tensor) and t.dtype==torch.uint8 and t.dim()==1, 'random_states')
+    for t in (d['cpu'], *d['cuda']):
+        _expect(isinstance(t, Tensor) and t.dtype==torch.uint8 and t.dim()==1, 'random_states')
     return d
 
 def _checked_settings(d, S):
@@ -279,7 +281,8 @@ def replay(
             with torch.no_grad(): terms = object_terms(module.loss, outs, batch)
     finally: set_random_states(before)
     values = {k: v.item() for k, v in losses.items()}
-    return Findings(recorded, values, terms, odd, watch.forward, watch.backward, part_gradients(module.model.sam2), outs)
+    gradients = part_gradients(module.model.sam2)
+    return Findings(recorded, values, terms, odd, watch.forward, watch.backward, gradients, outs)
 
 # %% ../../nbs/48_train.debug.ipynb #714d8338
 def _terms_text(found):
@@ -300,7 +303,9 @@ def __repr__(self:Findings):
     "All that was found, in lines"
     r, values = self.recorded, '  '.join(f'{k} {v:.4g}' for k, v in self.losses.items())
     again = 'not finite' if not all(map(math.isfinite, self.losses.values())) else 'finite'
-    def part(g): return f"  {g.part}: {g.norm:.4g}" + (f"  ! {counted(len(g.odd), 'tensor')}, {g.odd[0]} first" if g.odd else '')
+    def part(g):
+        odd = f"  ! {counted(len(g.odd), 'tensor')}, {g.odd[0]} first" if g.odd else ''
+        return f"  {g.part}: {g.norm:.4g}{odd}"
     return '\n'.join([
         f'{r.path.name}: {r.bad.why}', f'on {clips_of(r.bad.batch)}', '',
         f'the loss once more ({again}): {values}', *_terms_text(self), '',
@@ -317,7 +322,8 @@ def picture(self:Findings):
     for b, video in enumerate(bad.batch.video_ids):
         objs = (bad.batch.obj_to_video==b).nonzero()[:,0].tolist()
         clip = batch_clip(bad.batch, b)
-        pred = predicted([[o._replace(low_res=o.low_res.cpu()) for o in steps or ()] for steps in self.outs], bad.batch, b)
+        outs = [[o._replace(low_res=o.low_res.cpu()) for o in steps or ()] for steps in self.outs]
+        pred = predicted(outs, bad.batch, b)
         rows += clip_frames(clip, pred, prompts=[bad.prompts[o] for o in objs], legend=True)
         for t in clip.valid.nonzero()[:,0].tolist():
             terms = [sum(x.terms.values()) for x in self.terms if x.t==t and x.o in objs]

@@ -554,8 +554,8 @@ def check_finite(
     floats = {k: v for k, v in weights.items() if v.is_floating_point()}
     if finite(floats.values()): return
     odd = [k for k, v in floats.items() if not v.isfinite().all()]
-    raise ModelError(f"{counted(len(odd), 'weight tensor')} not finite, {odd[0]} first: not saved, what was saved before "
-        "stays: go on from it with a lower optimizer.lr")
+    raise ModelError(f"{counted(len(odd), 'weight tensor')} not finite, {odd[0]} first: not saved, what was saved "
+        "before stays: go on from it with a lower optimizer.lr")
 
 @patch
 def on_save_checkpoint(self:VideoModule, ckpt):

@@ -187,7 +187,8 @@ def make_trainer(
     args = trainer_args(cfg.trainer) | dict(log_every_n_steps=every)
     loggers = False if cfg.trainer.fast_dev_run else make_loggers(cfg.logger, run)
     callbacks = _callbacks(cfg, run, has_val, status)
-    return _lightning(args, logger=loggers, callbacks=callbacks, plugins=[SealedFiles(), *own_requeue()], default_root_dir=run)
+    plugins = [SealedFiles(), *own_requeue()]
+    return _lightning(args, logger=loggers, callbacks=callbacks, plugins=plugins, default_root_dir=run)
 
 # %% ../../nbs/44_train.trainer.ipynb #6945429e
 def _open_data(cfg):
@@ -562,14 +563,16 @@ def _memory_error(e, cfg, batch):
     said, on = ' '.join(str(e).split()), f' on {clips_of(batch)}' if batch is not None else ''
     if 'DataLoader worker' in said:
         full = 'Bus error' in said or 'shared memory' in said
-        return ModelError(f"a process that loads clips is gone ({said[:150].rstrip('. ')}): " + (
-            "/dev/shm is full: make it larger (docker: --shm-size), or lower data.num_workers" if full else
-            "the machine's memory was full? lower data.num_workers or data.cache_frames, or ask for more (SLURM: --mem)"))
+        why = "/dev/shm is full: make it larger (docker: --shm-size), or lower data.num_workers" if full else (
+            "was the machine's memory full? lower data.num_workers or data.cache_frames, or ask for more (SLURM: --mem)")
+        return ModelError(f"a process that loads clips is gone ({said[:150].rstrip('. ')}): {why}")
     gpu = isinstance(e, torch.OutOfMemoryError) or 'backend out of memory' in said
     cpu = isinstance(e, MemoryError) or "can't allocate memory" in said or 'not enough memory' in said
     if not (gpu or cpu): return None
-    more = "; much of it is in pieces: set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True" if 'fragmentation' in said else ''
-    return ModelError(f"out of {'GPU ' if gpu else ''}memory ({said[:120]}){on}: try, in this order, {what_to_lower(cfg)}{more}")
+    pieces = 'fragmentation' in said
+    more = '; much of it is in pieces: set PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True' if pieces else ''
+    where = f"out of {'GPU ' if gpu else ''}memory ({said[:120]}){on}"
+    return ModelError(f"{where}: try, in this order, {what_to_lower(cfg)}{more}")
 
 @contextmanager
 def _memory_is_explained(module):   # Context; `module`: its settings and its batch are read
