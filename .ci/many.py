@@ -10,7 +10,7 @@ bin_, batch = Path(sys.executable).parent, 4       # clips of a step, on all ran
 common = ['data.synth_videos=6', 'data.synth_frames=5', 'data.image_size=64', 'trainer.accelerator=cpu',
     'trainer.precision=32-true', 'trainer.enable_progress_bar=false', 'trainer.log_every_n_steps=1',
     'eval.baseline=false', 'visualization.enabled=false', 'data.num_workers=0', 'trainer.max_epochs=2']
-failed = []
+failed, jobs = [], []
 
 def check(ok, what, shown=''):
     "One line; the script ends with exit code 1 where any is not so"
@@ -25,11 +25,11 @@ class Job:
     def __init__(self, where, launcher, n, more=(), machines=None):
         self.folder, self.launcher, self.n = Path(where), launcher, n
         self.folder.mkdir(parents=True)
-        self.env = os.environ | dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+        self.env = os.environ | dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='', MANY_JOB=str(self.folder))
         self.out = open(self.folder/'out', 'w+')
         words = [f'{bin_}/sam2_video_train', *common, f'data.batch_size={batch//n}',
             f'output_dir={self.folder}/outputs', f'data.synth_dir={self.folder.parent}/videos', *more]
-        self.start = time.time()
+        jobs.append(self)
         self.ps = getattr(self, launcher)(words, machines)
 
     def popen(self, words, **env):
@@ -52,14 +52,14 @@ class Job:
 
     def ranks(self):
         "rank → process id, of all that are there"
-        mine, found = {p.pid for p in self.ps}, {}
+        found = {}
         for d in Path('/proc').iterdir():
             if not d.name.isdigit(): continue
             with contextlib.suppress(OSError, ValueError):
                 words = (d/'cmdline').read_bytes()
-                if os.getsid(int(d.name)) not in mine or b'sam2_video_train' not in words: continue
-                if b'multiprocessing' in words or b'torchrun' in words: continue
+                if b'sam2_video_train' not in words or b'multiprocessing' in words or b'/torchrun' in words: continue
                 env = dict(e.split('=', 1) for e in (d/'environ').read_text().split('\0') if '=' in e)
+                if env.get('MANY_JOB')!=str(self.folder): continue
                 rank = env.get('RANK') or env.get('LOCAL_RANK') or env.get('SLURM_PROCID') or '0'
                 found[int(rank)] = int(d.name)
         return found
@@ -233,6 +233,7 @@ def main():
         if codes==[0]: (long if a.long else short)(tmp, one)
         else: print(one.said()[-3000:])
     finally:
+        for job in jobs: job.wait(0)
         if not a.keep: shutil.rmtree(tmp, ignore_errors=True)
     print(f'{len(failed)} wrong' if failed else 'all well')
     sys.exit(bool(failed))
