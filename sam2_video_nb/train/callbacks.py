@@ -461,6 +461,7 @@ class Waiting(Callback):
     @property
     def share(self): return min(1., self.waited/self.spent) if self.spent else None
 
+    def on_train_start(self, *args): self.on_train_epoch_start(*args)      # an epoch that is gone on with has no start
     def on_train_epoch_start(self, trainer, pl_module):
         self.since = time.perf_counter()
         self.epoch = self.spent, self.waited, getattr(trainer.train_dataloader, 'waited', 0.)
