@@ -9,10 +9,10 @@ __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train',
            'sam2_video_check', 'Argument', 'arguments_of', 'help_of', 'names_in', 'add_option', 'Format', 'function_of',
            'explain', 'known_format', 'convert_options', 'format_options', 'sam2_video_convert', 'export_options',
            'sam2_video_export', 'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application',
-           'own_dir', 'made_folder', 'run_folder', 'there_already', 'drop_empty', 'run_once', 'one_device', 'sweep_job',
-           'sweep_folder', 'run_sweep', 'report_sweep', 'hydra_command', 'no_sweep', 'trial', 'trial_of',
-           'debugging_job', 'training_job', 'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval',
-           'prediction_job', 'sam2_video_predict']
+           'refuse_used', 'own_dir', 'made_folder', 'named_dir', 'run_folder', 'run_of', 'resumed_run', 'there_already',
+           'drop_empty', 'run_once', 'one_device', 'sweep_job', 'sweep_folder', 'run_sweep', 'report_sweep',
+           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'debugging_job', 'training_job', 'again_from',
+           'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job', 'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
 import argparse, json, math, os, shlex, sys
@@ -486,6 +486,17 @@ class Application(NamedTuple):
     @property
     def command(self): return f'sam2_video_{self.name}'
 
+# %% ../nbs/60_cli.ipynb #71f3413e
+def refuse_used(
+    named:Path   # hydra.run.dir
+):
+    "Raise a `ConfigError` for a folder that holds what a new run would destroy"
+    from sam2_video_nb.run import to_go_on_from
+    if any(to_go_on_from(named)): raise ConfigError(f"hydra.run.dir={named} holds a run with a checkpoint: "
+        "sam2_video_train goes on with it by resume=auto; for another run name a new folder")
+    made = [f for f in ('metrics.json', 'predictions.json') if (named/f).is_file()]
+    if made: raise ConfigError(f"hydra.run.dir={named} holds a run already ({made[0]}): name a new folder")
+
 # %% ../nbs/60_cli.ipynb #7338ed03
 def own_dir(node)->bool:
     "Is a folder of Hydra's, for a run or for a sweep, the one of hydra_settings.yaml?"
@@ -501,21 +512,51 @@ def made_folder(
     except OSError as e: raise ConfigError(f"{key}={path}: no folder can be made there ({e.strerror})") from None
     return path
 
+def named_dir(c:Composed):
+    "The folder that `hydra.run.dir` names; None: a new one"
+    return None if own_dir(c.hydra.run) else Path(c.hydra.run.dir)
+
 def run_folder(
-    c:Composed   # A single run
-)->Path:       # None in another process than the first: it makes none, and is told later
+    c:Composed,  # A single run
+    resumed=None # Folder of the run that it goes on with
+)->Path:         # None in another process than the first: it makes none, and is told later
     "The folder of a run: a new one, or the one that was named; raises `ConfigError` if that holds a run"
     from sam2_video_nb.run import new_run
     if not first_process(): return None
-    named = None if own_dir(c.hydra.run) else Path(c.hydra.run.dir)
-    output = c.settings.predict.output
+    named, output = named_dir(c) or resumed, c.settings.predict.output
     if named is None and not output: return new_run(c.settings.output_dir)
     if named and output and named!=Path(output):
         raise ConfigError(f"predict.output={output} and hydra.run.dir={named} name two folders: give one")
     if output: return made_folder(Path(output), 'predict.output')
-    if (named/'config.yaml').is_file():
-        raise ConfigError(f"hydra.run.dir={named} holds a run already: name a new folder")
+    if not (resumed and named.resolve()==resumed.resolve()): refuse_used(named)
     return made_folder(named, 'hydra.run.dir')
+
+# %% ../nbs/60_cli.ipynb #4f0f1463
+def run_of(
+    path   # Checkpoint, or the folder of a run
+):         # Folder; None: the checkpoint stands alone
+    "The folder of the run that is meant; raises `ConfigError`"
+    path = Path(path)
+    if not path.exists(): raise ConfigError(f"resume={path}: no such run folder or checkpoint")
+    if path.is_dir(): return path
+    return next((p for p in (path.parent, path.parent.parent) if (p/'config.yaml').is_file()), None)
+
+def resumed_run(
+    c:Composed   # A single run
+)->tuple:        # (settings, None: those of the command line; folder to go on in, None: none)
+    "What `resume` means; raises `ConfigError`"
+    from copy import deepcopy
+    from sam2_video_nb.run import to_go_on_from
+    asked, named, settings = c.settings.resume, named_dir(c), deepcopy(c.settings)
+    if not asked: return None, None
+    if asked=='auto':
+        if named is None: raise ConfigError(
+            "resume=auto goes on with the run in a folder that stays the same: name it with hydra.run.dir=…")
+        settings.resume = str(named) if any(to_go_on_from(named)) else None
+        if settings.resume is None: return settings, None
+    run = run_of(settings.resume)
+    if run is None or not (run/'config.yaml').is_file(): return None, None
+    return go_on_with(read_cfg(run/'config.yaml'), settings, c.given), run
 
 # %% ../nbs/60_cli.ipynb #27bcbd16
 def there_already(path:Path)->Path:
@@ -541,10 +582,11 @@ def run_once(
     "A single run"
     root = Path(c.settings.predict.output or (c.settings.output_dir if own_dir(c.hydra.run) else c.hydra.run.dir))
     before = there_already(root)
-    folder = run_folder(c)
+    settings, resumed = resumed_run(c)
+    folder = run_folder(c, resumed)
     codes = []
     def job(cfg):
-        def body(): return app.job(as_settings(cfg, c.given), folder, args).code
+        def body(): return app.job(settings or as_settings(cfg, c.given), folder, args).code
         with typed(*args): codes.append(run_command(body))
     place = f"hydra.run.dir={quoted(str(folder or '.'))}"             # Hydra makes it, where it is not there
     start_hydra(job, app.name, [*words.flags, *(o.text for o in c.given), place])
@@ -658,6 +700,8 @@ def _run(app, args):
     if not app.sweeps: no_sweep(app, words)
     more = dict(name=words.options.config_name, folder=words.options.config_dir, sweep=words.sweep)
     c = composed(words.overrides, app.name, **more)
+    if words.sweep and c.settings.resume:
+        raise ConfigError("resume: a sweep begins runs of its own; go on with each of them by itself, without -m")
     if words.options.cfg: return start_hydra(print, app.name, [*words.flags, *(o.text for o in c.given)])
     begin(app.command, c.settings)
     return (run_sweep if words.sweep else run_once)(app, words, c, args)
@@ -693,6 +737,9 @@ nano model on the built-in videos, in minutes on a CPU.
   sam2_video_train data.train_path=train.json data.val_path=val.json \\
     model.name=tiny model.checkpoint_path=sam2.1_hiera_tiny.pt
 
+  resume=RUN                            go on with a run, in its folder; with
+                                        hydra.run.dir=RUN resume=auto a run is
+                                        begun, or gone on with
   recipe=memory                         what trains: memory, memory+decoder,
                                         decoder or full
 """ + hydra_usage.format(command='sam2_video_train') + sweep_usage + keys_usage
@@ -752,15 +799,13 @@ def training_job(
     code = r.exit_code
     if not first_process(): return Outcome(code, JF)
     if args is None: closing(r.line())
-    else: closing(r.line(), [('report', r.folder/'report.html')], again_from(r, args) if code else trial_of(r, args))
+    else: closing(r.line(), [('report', r.folder/'report.html')], again_from(r) if code else trial_of(r, args))
     return Outcome(code, JF)
 
-def again_from(run, args)->list:
-    "How to go on with a run that was stopped"
-    last = run.folder/'checkpoints'/'last.ckpt'
-    if not last.is_file(): return []
-    kept = [a for a in args if not a.startswith(('resume=', 'hydra.run.dir='))]
-    return ['sam2_video_train', *kept, f'resume={last}']
+def again_from(run)->list:
+    "How to go on with a run that was stopped: its folder knows the settings"
+    from sam2_video_nb.run import to_go_on_from
+    return ['sam2_video_train', f'resume={run.folder}'] if any(to_go_on_from(run.folder)) else []
 
 def sam2_video_train(
     args=None   # Words of the command; None: those of the command line

@@ -29,7 +29,7 @@ from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
 from ..core import *
 from .attention import MemoryAttention
-from .weights import Start, load_weights, read_start, run_checkpoint
+from .weights import Start, load_weights, read_start, resume_point
 from .prompts import PromptPolicy, as_trained, prompt_kinds, prompts_of, seen_prompts
 
 # %% ../../nbs/22_model.sam2.ipynb #c003
@@ -915,7 +915,7 @@ def resolve_start(
     cfg      # A `TrainConf`; changed in place
 )->Start:    # What it starts from, or goes on from: to be handed on, so that it is read once
     "Fill in model.config_path, data.image_size, prompts.* and trainer.precision; raises `ConfigError` or `ModelError`"
-    if cfg.resume: cfg.resume = str(run_checkpoint(cfg.resume, ('last',)))
+    if cfg.resume: cfg.resume = str(resume_point(cfg.resume))
     base = None if cfg.resume else cfg.model.base_path
     start = read_start(cfg.resume or cfg.model.checkpoint_path, model_named(cfg.model), cfg.data.image_size, base)
     if not isinstance(start.name, dict): cfg.model.config_path = start.name or 'nano'  # settings stay in the checkpoint

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['known_sizes', 'size_of', 'seal', 'check_seal', 'honest_errors', 'save_torch', 'write_checkpoint', 'write_weights',
            'weights_hash', 'changed', 'write_delta', 'hub_file', 'from_hub', 'read_checkpoint', 'read_weights',
-           'which_model', 'Start', 'read_start', 'read_optimizer', 'run_checkpoint', 'mismatch', 'load_weights']
+           'which_model', 'Start', 'read_start', 'read_optimizer', 'run_checkpoint', 'resume_point', 'mismatch',
+           'load_weights']
 
 # %% ../../nbs/21_model.weights.ipynb #c002
-import hashlib, io, json, os, re, zipfile
+import hashlib, io, json, logging, os, re, zipfile
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from ..core import DataError, ModelError, check_regular, is_line, written_whole
+from ..run import to_go_on_from
 
 # %% ../../nbs/21_model.weights.ipynb #c006
 known_sizes = {(24,7): 'nano', (96,12): 'tiny', (96,16): 'small', (112,24): 'base_plus', (144,48): 'large'}
@@ -386,6 +388,27 @@ def run_checkpoint(
         wanted = ' or '.join(f'{n}.ckpt' for n in names)
         raise ModelError(f"{path}: no checkpoints/{wanted} in it: give the folder of a run, or a checkpoint")
     return found[0]
+
+# %% ../../nbs/21_model.weights.ipynb #7ca7f52d
+def _step_of(path):
+    "Optimizer steps that a checkpoint says were done; raises `ModelError` where it is damaged"
+    check_seal(path)
+    step = read_checkpoint(path)[1].get('step')
+    return step if type(step) is int else 0
+
+def resume_point(
+    path    # Checkpoint, or the folder of a run
+)->Path:    # Checkpoint
+    "What a run goes on from: of its checkpoints the newest that is whole; raises `ModelError`"
+    if not Path(path).is_dir(): return Path(path)
+    newest, earlier = to_go_on_from(path)
+    whole, log = {}, logging.getLogger('sam2_video_nb')
+    for p in (*newest, *earlier):
+        if whole and p in earlier: break
+        try: whole[p] = _step_of(p), p.stat().st_mtime
+        except ModelError as e: log.warning(f"{e}; the one before it is looked for")
+    if whole: return max(whole, key=whole.get)
+    raise ModelError(f"{path}: no whole checkpoints/last.ckpt in it: give the folder of a run, or a checkpoint")
 
 # %% ../../nbs/21_model.weights.ipynb #c031
 def _by_module(names):

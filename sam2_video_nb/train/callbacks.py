@@ -4,20 +4,24 @@
 
 # %% auto #0
 __all__ = ['log', 'ending_signals', 'Metrics', 'SwanLabLogger', 'make_loggers', 'start_loggers', 'close_loggers', 'log_gif',
-           'batch_clip', 'predicted', 'Gifs', 'module_clip', 'Live', 'Progress', 'Waiting', 'SealedFiles', 'LastStep',
-           'KeepOnStop', 'slurm_job', 'requeue', 'checkpoint_callbacks']
+           'batch_clip', 'predicted', 'Gifs', 'module_clip', 'Live', 'Progress', 'Waiting', 'keep_some', 'SealedFiles',
+           'KeepEvery', 'waiting_row', 'rows_by_now', 'KeepRows', 'LastStep', 'KeepOnStop', 'Best', 'Patience',
+           'slurm_job', 'requeue', 'checkpoint_callbacks']
 
 # %% ../../nbs/41_train.callbacks.ipynb #acb7f867
-import csv, io, logging, math, os, re, signal, subprocess, sys, threading, time
+import csv, io, logging, math, os, re, shutil, signal, subprocess, sys, threading, time
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 import torch
 import torch.nn.functional as F
 import pytorch_lightning as pl
 from fastcore.basics import patch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, ProgressBar
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities import rank_zero_only
 from tqdm import tqdm
 from ..config import *
 from ..core import *
@@ -41,6 +45,7 @@ def _csv_text(rows, keys, header=False):
 
 class _Rows(ExperimentWriter):
     "Rows of metrics.csv, whole or not at all: those that find no room are kept, and written once there is some"
+    def _check_log_dir_exists(self): pass       # Lightning would delete what a run that goes on goes on with
     def save(self):
         if not self.metrics: return
         path, old = Path(self.metrics_file_path), []
@@ -60,13 +65,38 @@ class _Rows(ExperimentWriter):
 
 class Metrics(pl.loggers.CSVLogger):
     "metrics.csv, a row a moment"
+    rows = 0         # so far
+
     @property
-    @pl.loggers.logger.rank_zero_experiment
+    @rank_zero_experiment
     def experiment(self):
         if self._experiment is None: self._experiment = _Rows(log_dir=self.log_dir)
         return self._experiment
+
+    @rank_zero_only
+    def log_metrics(self, metrics, step=None):
+        self.rows += 1
+        super().log_metrics(metrics, step)
+
     def save(self):
         with disk_may_fail('metrics.csv'): super().save()
+
+# %% ../../nbs/41_train.callbacks.ipynb #3e4d8347
+@patch
+@rank_zero_only
+def begin(self:Metrics,
+    rows:int=0,  # That a checkpoint knows of; None: it does not say how many
+    steps:int=0  # Done by then
+):
+    "Begin after so many rows; what follows them in a file that is there is cut off"
+    file, self._experiment, found = Path(self.log_dir)/'metrics.csv', None, []
+    with disk_may_fail('metrics.csv'):
+        if file.is_file():
+            with open(file, newline='', encoding='utf-8') as f: found = list(islice(csv.DictReader(f), rows))
+        if rows is None: found = [r for r in found if (r.get('step') or '').isdigit() and int(r['step']) < steps]
+        self.rows = len(found)
+        if not found: return file.unlink(missing_ok=True)
+        with written_whole(file) as p: p.write_text(_csv_text(found, list(found[0]), True), encoding='utf-8')
 
 # %% ../../nbs/41_train.callbacks.ipynb #c026
 class SwanLabLogger(pl.loggers.Logger):
@@ -93,17 +123,17 @@ class SwanLabLogger(pl.loggers.Logger):
         self._run = None
 
 # %% ../../nbs/41_train.callbacks.ipynb #00681ed6
-def _tensorboard(conf:LoggerConf, run, name):
+def _tensorboard(conf:LoggerConf, run, name, steps=0):
     import tensorboard      # Lightning's logger would take tensorboardX as well, which nobody installs with our extra
     from pytorch_lightning.loggers import TensorBoardLogger
-    return TensorBoardLogger(run, name='', version='tensorboard')
+    return TensorBoardLogger(run, name='', version='tensorboard', purge_step=steps or None)
 
-def _wandb(conf:LoggerConf, run, name):
+def _wandb(conf:LoggerConf, run, name, steps=0):
     import wandb
     from pytorch_lightning.loggers import WandbLogger
     return WandbLogger(name=name, project=conf.project, save_dir=run, offline=conf.offline)
 
-def _swanlab(conf:LoggerConf, run, name):
+def _swanlab(conf:LoggerConf, run, name, steps=0):
     import swanlab
     mode = 'offline' if conf.offline else 'online'
     return SwanLabLogger(swanlab, project=conf.project, name=name, log_dir=str(run/'swanlab'), mode=mode)
@@ -113,13 +143,14 @@ _more_loggers = dict(tensorboard=_tensorboard, wandb=_wandb, swanlab=_swanlab)
 # %% ../../nbs/41_train.callbacks.ipynb #c027
 def make_loggers(
     conf:LoggerConf,   # Which one beside the CSV
-    run:Path           # Run folder
+    run:Path,          # Run folder
+    steps:int=0        # Done already, by a run that goes on
 )->list:               # Lightning loggers
     "The loggers of a run; raises `ConfigError` where a package is missing"
     checked(conf, LoggerConf)
-    csv = Metrics(run, name='', version='', flush_logs_every_n_steps=1)
-    if conf.name=='csv': return [csv]
-    try: return [csv, _more_loggers[conf.name](conf, run, conf.run_name or run.name)]
+    rows = Metrics(run, name='', version='', flush_logs_every_n_steps=1)
+    if conf.name=='csv': return [rows]
+    try: return [rows, _more_loggers[conf.name](conf, run, conf.run_name or run.name, steps)]
     except ModuleNotFoundError as e:
         extra = f"pip install 'sam2_video_nb[{conf.name}]'"
         missing = f"needs a package that is not installed ({e.name})"
@@ -423,18 +454,25 @@ class Progress(ProgressBar):
 
 # %% ../../nbs/41_train.callbacks.ipynb #01b4116d
 @patch
-def on_train_epoch_start(self:Progress, trainer, pl_module):
+def open_epoch(self:Progress, trainer):
+    "A bar for the epoch"
     of = f'/{trainer.max_epochs}' if (trainer.max_epochs or -1) > 0 else ''
     self.open('train', f'epoch {trainer.current_epoch+1}{of}', self.total_train_batches, keep=True)
 
 @patch
+def on_train_epoch_start(self:Progress, trainer, pl_module): self.open_epoch(trainer)
+
+@patch
 def on_train_batch_end(self:Progress, trainer, pl_module, out, batch, i):
+    if 'train' not in self.bars:            # a run that goes on in the middle of an epoch
+        self.open_epoch(trainer)
+        self.bars['train'].update(i)
     self.bars['train'].set_postfix(self.figures(trainer, pl_module), refresh=False)
     self.bars['train'].update()
 
 @patch
 def on_train_epoch_end(self:Progress, trainer, pl_module):
-    self.bars['train'].set_postfix(self.figures(trainer, pl_module))
+    if bar := self.bars.get('train'): bar.set_postfix(self.figures(trainer, pl_module))
     self.close('train')
 
 # %% ../../nbs/41_train.callbacks.ipynb #9d846b7e
@@ -461,7 +499,6 @@ class Waiting(Callback):
     @property
     def share(self): return min(1., self.waited/self.spent) if self.spent else None
 
-    def on_train_start(self, *args): self.on_train_epoch_start(*args)      # an epoch that is gone on with has no start
     def on_train_epoch_start(self, trainer, pl_module):
         self.since = time.perf_counter()
         self.epoch = self.spent, self.waited, getattr(trainer.train_dataloader, 'waited', 0.)
@@ -482,16 +519,36 @@ class Waiting(Callback):
         more = ': more of data.num_workers may help' if share > .2 and spent > 10 else ''
         log.info(f"epoch {trainer.current_epoch+1}: {share:.0%} of {spent:.0f} s was spent waiting for data{more}")
 
+# %% ../../nbs/41_train.callbacks.ipynb #c5b779d7
+def keep_some(
+    last,       # The newest checkpoint, just written
+    step:int,   # Optimizer steps done
+    keep:int    # How many of the last ones stay, this one among them
+):
+    "Keep the newest checkpoint under the number of its step, too, and no more than `keep` of them"
+    last, own = Path(last), Path(last).with_name(f'step_{step}.ckpt')
+    own.unlink(missing_ok=True)
+    try: os.link(last, own)                         # takes no room until the next one is written
+    except OSError:
+        with written_whole(own, sync=True) as p: shutil.copyfile(last, p)
+    found = {int(m[1]): p for p in last.parent.glob('step_*.ckpt') if (m := re.fullmatch(r'step_(\d+)\.ckpt', p.name))}
+    steps = sorted(n for n in found if n <= step)
+    for n in found:
+        if n > step or n not in steps[-keep:]: found[n].unlink()
+
 # %% ../../nbs/41_train.callbacks.ipynb #905c5f24
 class SealedFiles(TorchCheckpointIO):
     "How Lightning's checkpoints are written and read"
-    def __init__(self):
+    def __init__(self, keep:int=1):
         super().__init__()
+        self.keep = keep      # of those to go on from
         self.failed = {}      # file name → why the last one of that name could not be written
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
         name = Path(path).name
-        try: write_checkpoint(path, checkpoint)
+        try:
+            write_checkpoint(path, checkpoint)
+            if self.keep > 1 and name=='last.ckpt': keep_some(path, checkpoint['global_step'], self.keep)
         except OSError as e:
             self.failed[name] = e.strerror or str(e)
             before = 'the one before stays' if Path(path).is_file() else 'there is none yet'
@@ -501,6 +558,62 @@ class SealedFiles(TorchCheckpointIO):
     def load_checkpoint(self, path, map_location=None, weights_only=None):
         check_seal(path)
         return super().load_checkpoint(path, map_location, weights_only)
+
+# %% ../../nbs/41_train.callbacks.ipynb #109c10fd
+class KeepEvery(Callback):
+    "Writes last.ckpt within an epoch"
+    def __init__(self,
+        run:Path,             # Run folder
+        conf:CheckpointConf   # How often
+    ):
+        self.file, self.conf = run/'checkpoints/last.ckpt', checked(conf, CheckpointConf)
+        self.at = time.monotonic()      # of the last writing
+
+    def due(self, trainer)->bool:
+        "Is it time? The first process says so for all"
+        n, minutes = self.conf.every_n_steps, self.conf.every_minutes
+        late = bool(minutes) and time.monotonic()-self.at >= 60*minutes
+        if minutes and trainer.world_size>1: late = trainer.strategy.broadcast(late)
+        return late or bool(n) and trainer.global_step % n==0
+
+    def on_train_start(self, trainer, pl_module): self.at = time.monotonic()
+    def on_train_epoch_end(self, trainer, pl_module): self.at = time.monotonic()
+    def on_train_batch_end(self, trainer, pl_module, *args):
+        if trainer.fit_loop._should_accumulate() or not self.due(trainer): return
+        trainer.save_checkpoint(self.file)
+        self.at = time.monotonic()
+
+# %% ../../nbs/41_train.callbacks.ipynb #07ec7ce8
+def waiting_row(
+    trainer   # Lightning's, where a checkpoint is written
+)->dict:      # name → figure; empty: no row is due
+    "What will be logged of the step that has just ended"
+    loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
+    current = loop.batch_progress.current
+    if current.processed!=current.completed+1 or loop._should_accumulate() or not connector.should_update_logs: return {}
+    return {k: float(v) for k, v in connector.metrics['log'].items()}
+
+def rows_by_now(
+    trainer   # Lightning's
+)->dict:      # Plain values, for a checkpoint; empty: there is no metrics.csv
+    "How far `metrics.csv` has come, and the row that is still to be written"
+    metrics = next((l for l in trainer.loggers if isinstance(l, Metrics)), None)
+    if metrics is None: return {}
+    return dict(rows=metrics.rows, row=waiting_row(trainer), step=trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+class KeepRows(Callback):
+    "Goes on with metrics.csv where the checkpoint left it"
+    def __init__(self): self.row, self.step = {}, 0
+
+    def on_load_checkpoint(self, trainer, pl_module, ckpt):
+        about = ckpt.get('metrics_csv') or {}
+        self.row, self.step = about.get('row') or {}, about.get('step', 0)
+        for l in trainer.loggers:
+            if isinstance(l, Metrics): l.begin(about.get('rows'), ckpt.get('global_step', 0))
+
+    def on_fit_start(self, trainer, pl_module):
+        for l in trainer.loggers if self.row else (): l.log_metrics(dict(self.row), self.step)
+        self.row = {}
 
 # %% ../../nbs/41_train.callbacks.ipynb #6301c98d
 class LastStep(Callback):
@@ -582,6 +695,19 @@ def reason(self:KeepOnStop)->str:
     "What stopped it"
     return f'stopped by {self.caught}' if self.caught not in (None, 'SIGINT') else 'stopped by the user (Ctrl-C)'
 
+# %% ../../nbs/41_train.callbacks.ipynb #34f2e6e2
+class Best(ModelCheckpoint):
+    "Keeps best.ckpt; what it knows of it comes from the file, not from another checkpoint"
+    def load_state_dict(self, state): pass
+
+class Patience(EarlyStopping):
+    "Stops where the J&F no longer gets better, also where that was known before a run was interrupted"
+    @property
+    def state_key(self): return super().state_key.replace('Patience', 'EarlyStopping')     # as it was called before
+    def load_state_dict(self, state): super().load_state_dict(state | dict(patience=self.patience))
+    def on_train_start(self, trainer, pl_module):
+        if self.wait_count >= max(self.patience, 1): trainer.should_stop = True
+
 # %% ../../nbs/41_train.callbacks.ipynb #c57e728d
 @patch
 def keep_finished(self:KeepOnStop, trainer, module):
@@ -617,10 +743,11 @@ def requeue()->bool:
 # %% ../../nbs/41_train.callbacks.ipynb #0fd7d13a
 def checkpoint_callbacks(
     run:Path,      # Run folder
-    has_val:bool   # Is there anything to validate on
+    has_val:bool,  # Is there anything to validate on
+    conf:CheckpointConf=None   # How often; None: its defaults
 )->list:
-    "What keeps the weights of a run"
+    "What keeps the weights of a run; the best first, for a run may be killed between the two"
     at = dict(dirpath=run/'checkpoints', enable_version_counter=False, auto_insert_metric_name=False)
     last = ModelCheckpoint(filename='last', save_on_train_epoch_end=True, **at)
-    best = [ModelCheckpoint(filename='best', monitor='val/JF', mode='max', **at)] if has_val else []
-    return [last, KeepOnStop(run), *best]
+    best = [Best(filename='best', monitor='val/JF', mode='max', **at)] if has_val else []
+    return [KeepRows(), KeepOnStop(run), KeepEvery(run, conf or CheckpointConf()), *best, last]

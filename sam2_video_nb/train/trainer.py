@@ -10,7 +10,7 @@ __all__ = ['log', 'not_meant', 'in_notebook', 'n_devices', 'Placement', 'placeme
 # %% ../../nbs/44_train.trainer.ipynb #c002
 import json, logging, math, os, shutil, signal, socket, sys, threading, warnings
 from contextlib import contextmanager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 import torch
@@ -21,7 +21,7 @@ from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from ..config import *
 from ..core import *
 from ..ranks import *
-from ..run import Status, disk_may_fail, logging_to, new_run, save_cfg
+from ..run import Status, disk_may_fail, held, logging_to, new_run, save_cfg, tidy
 from ..data.datasets import counts, datasets, test_videos, video_prints
 from ..model.weights import load_weights, read_checkpoint, read_optimizer
 from ..model.sam2 import device_of, model_label
@@ -165,8 +165,8 @@ def _callbacks(cfg, run, has_val, status):
         out += [LastStep(), Waiting(status), gifs, Live(status or Status(None), run, gifs)]
     if cfg.trainer.enable_progress_bar: out.append(Progress())
     if files: out.append(LearningRateMonitor('step'))
-    if files and cfg.trainer.enable_checkpointing: out += checkpoint_callbacks(run, has_val)
-    if has_val and patience is not None: out.append(EarlyStopping('val/JF', mode='max', patience=patience))
+    if files and cfg.trainer.enable_checkpointing: out += checkpoint_callbacks(run, has_val, cfg.checkpoint)
+    if has_val and patience is not None: out.append(Patience('val/JF', mode='max', patience=patience))
     return out
 
 # %% ../../nbs/44_train.trainer.ipynb #6327a4e0
@@ -180,14 +180,15 @@ def make_trainer(
     run:Path,        # Run folder
     has_val=True,    # Is there anything to validate on
     n_steps=None,    # Batches of an epoch: a short one logs at its end at the latest
-    status=None      # `Status` of the run
+    status=None,     # `Status` of the run
+    done:int=0       # Steps of a run that goes on
 )->pl.Trainer:
     "Lightning's Trainer with our checkpoints, loggers and pictures"
     every = max(1, min(cfg.trainer.log_every_n_steps, n_steps or math.inf))
     args = trainer_args(cfg.trainer) | dict(log_every_n_steps=every)
-    loggers = False if cfg.trainer.fast_dev_run else make_loggers(cfg.logger, run)
+    loggers = False if cfg.trainer.fast_dev_run else make_loggers(cfg.logger, run, done)
     callbacks = _callbacks(cfg, run, has_val, status)
-    plugins = [SealedFiles(), *own_requeue()]
+    plugins = [SealedFiles(cfg.checkpoint.keep), *own_requeue()]
     return _lightning(args, logger=loggers, callbacks=callbacks, plugins=plugins, default_root_dir=run)
 
 # %% ../../nbs/44_train.trainer.ipynb #6945429e
@@ -263,11 +264,19 @@ def _figures_before(trainer, module, dm, on):
     file = cache_file(cache_folder(cfg.eval, cfg.output_dir), module.model.sam2.state_dict(), coco, videos,
                       scoring_of(cfg), name=module.about['model'], image_size=cfg.data.image_size)
     if found := told(lambda: json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None, 'figures'):
+        _log_figures(trainer, on, found)
         return found
     figures = _measure(trainer, module, dm, on)
     if trainer.is_global_zero and not cfg.trainer.fast_dev_run:
         with disk_may_fail(file), written_whole(file) as p: p.write_text(json.dumps(figures), encoding='utf-8')
     return figures
+
+def _log_figures(trainer, on, figures):
+    "The row that measuring would have written"
+    row = {f'{on}/{k}': torch.tensor(math.nan if figures[k] is None else figures[k]).item() for k in tracked}
+    for l in trainer.loggers:
+        l.log_metrics(dict(epoch=0., **row), 0)
+        l.save()
 
 def _measure_before(trainer, module, dm):
     "The J&F before training, of what is held out and of the test"
@@ -301,10 +310,10 @@ def why_ended(
     conf:TrainerConf     # Its settings
 )->str:
     "Why a fit is over, in words"
-    found = {type(c): c for c in trainer.callbacks}
-    early, timer, live = (found.get(k) for k in (EarlyStopping, Timer, Live))
+    def found(kind): return next((c for c in trainer.callbacks if isinstance(c, kind)), None)
+    early, timer, live = map(found, (EarlyStopping, Timer, Live))
     whole = 0 < (trainer.max_epochs or 0) <= trainer.current_epoch and trainer.is_last_batch
-    if trainer.interrupted: return (found.get(KeepOnStop) or KeepOnStop(None)).reason()
+    if trainer.interrupted: return (found(KeepOnStop) or KeepOnStop(None)).reason()
     if whole: return 'all epochs done' if trainer.max_epochs>1 else 'its epoch is done'
     if live and live.stop: return 'stopped by the user (asked to)'
     if 0 < trainer.max_steps <= trainer.global_step: return f'trainer.max_steps={trainer.max_steps} reached'
@@ -338,6 +347,11 @@ def _held_out_jf(figures):
     "The J&F of held-out figures; -1 where nothing was measured"
     return -1. if not figures or figures.get('JF') is None else figures['JF']
 
+def _best_beside(resumed):
+    "The best.ckpt of the run that a checkpoint is of"
+    at = Path(resumed).parent
+    return next((p for p in (at/'best.ckpt', at/'checkpoints/best.ckpt') if p.is_file()), at/'best.ckpt')
+
 def _keep_best(trainer, folder, last, resumed):   # `last`: figures of the last weights; `resumed`: checkpoint or None
     "What best.ckpt says of itself, made from the last weights or from the run that was resumed where those are better"
     best = folder/'best.ckpt'
@@ -345,7 +359,7 @@ def _keep_best(trainer, folder, last, resumed):   # `last`: figures of the last 
     if last and _held_out_jf(last) > _held_out_jf(about.get('result')):
         trainer.save_checkpoint(best)
         about = _agreed(best)
-    earlier = Path(resumed).parent/'best.ckpt' if resumed else None
+    earlier = _best_beside(resumed) if resumed else None
     before = _agreed(earlier) if earlier else {}
     better = _held_out_jf(before.get('result')) > _held_out_jf(about.get('result'))
     if not (better and trainer.is_global_zero and folder.is_dir()): return about
@@ -355,7 +369,7 @@ def _keep_best(trainer, folder, last, resumed):   # `last`: figures of the last 
 # %% ../../nbs/44_train.trainer.ipynb #b7cd32df
 def _take_best_along(resumed, folder, trainer):   # `resumed`: the checkpoint; `folder`: of this run's
     "Begin with the best.ckpt beside the checkpoint that is resumed"
-    earlier, best = Path(resumed).parent/'best.ckpt', folder/'best.ckpt'
+    earlier, best = _best_beside(resumed), folder/'best.ckpt'
     keepers = [c for c in trainer.callbacks if isinstance(c, ModelCheckpoint) and c.monitor]
     if not keepers: return
     score = torch.tensor(_held_out_jf(_agreed(earlier).get('result')))
@@ -583,6 +597,15 @@ def _memory_is_explained(module):   # Context; `module`: its settings and its ba
         if found is None: raise
         raise found from e
 
+# %% ../../nbs/44_train.trainer.ipynb #a0f70011
+def _whence(resumed, about, n_clips):   # the checkpoint, what it says of itself, clips of an epoch
+    "From where a run goes on, in words"
+    place, step = about.get('place') or {}, counted(about.get('step') or 0, 'step')
+    epoch, taken = about.get('epoch') or 0, min(place.get('clips', n_clips), n_clips)
+    where = f"in epoch {epoch}, {taken} of its {n_clips} clips taken" if place and not place['whole'] else f"epoch {epoch} done"
+    then = '; its validation comes first' if place.get('validate') else ''
+    return f"resumed from {resumed}: {step} done, {where}{then}"
+
 # %% ../../nbs/44_train.trainer.ipynb #c044
 def _train(cfg, start, run, status):
     "`train`, once there is a run folder"
@@ -598,12 +621,18 @@ def _train(cfg, start, run, status):
     if cfg.resume: _check_resume(cfg.resume, start.about, cfg.data.image_size, cfg.trainer.max_epochs, optimizer)
     module.chosen_on = _chosen_on(dm, start.about, start.path)
     n_steps = _batches(cfg.data, len(dm.clips), cfg.trainer.limit_train_batches)
-    trainer = make_trainer(cfg, run, dm.val_coco is not None, n_steps, status)
+    done = start.about.get('step') or 0 if cfg.resume else 0
+    trainer = make_trainer(cfg, run, dm.val_coco is not None, n_steps, status, done)
+    for l in () if cfg.resume else trainer.loggers:
+        if isinstance(l, Metrics): l.begin()
     start_loggers(trainer.loggers)
     try:
         with _memory_is_explained(module), _matmul_precision(cfg.trainer.precision, trainer.strategy.root_device):
             if cfg.eval.baseline and not cfg.resume: _measure_before(trainer, module, dm)
-            if cfg.resume: _take_best_along(cfg.resume, run/'checkpoints', trainer)
+            if cfg.resume:
+                _take_best_along(cfg.resume, run/'checkpoints', trainer)
+                log.info(_whence(cfg.resume, start.about, len(dm.clips)))
+            pl.seed_everything(cfg.seed, verbose=False)          # whether something was measured, or how often
             _fit(trainer, module, dm, cfg.resume)
             return _finish(run, trainer, module)
     finally: close_loggers(trainer.loggers)
@@ -632,6 +661,16 @@ def _last_gasp(word, status, run):
     log.error(_remedy(word))
     print(f'error: {_remedy(word)}', *filter(None, [kept]), sep='\n', file=sys.stderr, flush=True)
 
+# %% ../../nbs/44_train.trainer.ipynb #b1f120dc
+def _prepare(cfg, run):
+    "Make a run folder, held, ready for a run that begins or goes on there"
+    own = bool(cfg.resume) and run.resolve() in Path(cfg.resume).resolve().parents
+    if (run/'status.json').is_file():             # somebody was here before
+        tidy(run)
+        if not cfg.resume: (run/'checkpoints/best.ckpt').unlink(missing_ok=True)
+    save_cfg(replace(cfg, resume=None) if own else cfg, run/'config.yaml')
+
+# %% ../../nbs/44_train.trainer.ipynb #4253cab8
 def train(
     cfg:TrainConf,  # As `load_cfg` gives it, or built by hand
     run=None        # Run folder; None: a new one below cfg.output_dir
@@ -639,14 +678,14 @@ def train(
     "Train as the config says; measure before and after"
     cfg, start = resolve_with_start(cfg)
     with in_company(cfg.trainer):
-        run = told(lambda: str(run or new_run(cfg.output_dir)), 'run folder')
-        return _train_in(Path(run), cfg, start)
+        run = Path(told(lambda: str(run or new_run(cfg.output_dir)), 'run folder'))
+        with held(run): return _train_in(run, cfg, start)
 
 def _train_in(run, cfg, start):
-    "`train`, in a folder"
+    "`train`, in a folder that nobody else has"
     first = first_process()
     status = Status(run if first and not cfg.trainer.fast_dev_run else None)
-    if first: save_cfg(cfg, run/'config.yaml')
+    if first: _prepare(cfg, run)
     watch.before_end = lambda word: _last_gasp(word, status, run)
     try:
         status.update(output=str(run))
