@@ -424,8 +424,9 @@ def save(self:Annotation,
     first_image = _unused(i['id'] for i in images)
     images += self._image_rows(self._copied_frames(path.parent), first_image, objs)
     annotations += self._annotation_rows(rles, cats, _unused(a['id'] for a in annotations), first_image)
+    out = write_coco(path, images, annotations, [dict(id=i, name=name) for name, i in cats.items()], **file)
     self.before = set(self.signed)
-    return write_coco(path, images, annotations, [dict(id=i, name=name) for name, i in cats.items()], **file)
+    return out
 
 # %% ../../nbs/51_panels.annotate.ipynb #e186a228
 @patch
