@@ -297,7 +297,7 @@ def _is_packed(seg):
     size = seg.get('size') if isinstance(seg, dict) else None
     if not isinstance(size, list) or len(size) != 2 or not isinstance(seg.get('counts'), str): return False
     h, w = size
-    return type(h) is int and type(w) is int and h>0 and w>0 and h*w <= max_pixels
+    return type(h) is int and type(w) is int and h>0 and w>0 and h*w <= limits.max_pixels
 
 def rle_areas(
     segs:list  # COCO `segmentation`s, some hundreds
