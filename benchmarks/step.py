@@ -1,12 +1,14 @@
 """Our training step beside the reference's (SAM2Train of the sam2 package): seconds, live bytes, FLOPs.
 
-    python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact
+    python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
         [--threads N] [--device cpu] [--prompt mask|point|box] [--repeats 3] [--davis DIR] [--json OUT.json]
 
 Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision, and
 run in processes of their own that take turns. Before anything is timed, both must give the same loss in exact mode
 with dropout off. Live bytes are those of all distinct storages made after the optimizer: `kept` at the end of the
 forward pass, `peak` over the whole step. They and the FLOPs are free of noise; times are medians of alternated runs.
+A weight counts as soon as a view of it is made, on both sides; `made_kept_mib` and `made_peak_mib` are without them.
+`--repeats 0` counts alone, and times nothing.
 """
 import argparse, json, statistics, subprocess, sys, time, weakref
 from dataclasses import replace
@@ -22,10 +24,10 @@ modes = dict(exact={}, lean=dict(attention_dropout=False),
 
 class LiveBytes(TorchDispatchMode):
     "Counts each distinct storage from its making to its end"
-    def __init__(self):
+    def __init__(self, before=()):       # tensors that were there before
         super().__init__()
-        self.now = self.peak = 0
-        self.alive = {}
+        self.now = self.peak = self.made = self.made_peak = 0
+        self.alive, self.before = {}, {t.untyped_storage()._cdata for t in before}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
@@ -36,12 +38,15 @@ class LiveBytes(TorchDispatchMode):
     def see(self, storage):
         key, n = storage._cdata, storage.nbytes()
         if key in self.alive or not n: return
+        made = 0 if key in self.before else n
         def gone(_):
             del self.alive[key]
             self.now -= n
+            self.made -= made
         self.alive[key] = weakref.ref(storage, gone)
         self.now += n
-        self.peak = max(self.peak, self.now)
+        self.made += made
+        self.peak, self.made_peak = max(self.peak, self.now), max(self.made_peak, self.made)
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -51,7 +56,7 @@ def arguments():
     p.add_argument('--objects', type=int, default=3)
     p.add_argument('--mode', choices=modes, default='exact')
     p.add_argument('--prompt', choices=('mask', 'point', 'box'), default='mask')
-    p.add_argument('--repeats', type=int, default=3, help="of each side, alternated")
+    p.add_argument('--repeats', type=int, default=3, help="timed runs of each side, alternated; 0: none")
     p.add_argument('--threads', type=int, default=0, help="0: as PyTorch chooses")
     p.add_argument('--device', default='cpu')
     p.add_argument('--davis', help="a DAVIS folder to take the clip from; else built-in videos")
@@ -168,18 +173,19 @@ def run_side(a):
     if a.what=='loss': return dict(loss=same_loss(a, batch, a.side))
     step, model = (ours if a.side=='ours' else reference)(a, batch)
     opt = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-6)
-    return counted(a, step, opt) if a.what=='count' else timed(a, step, opt)
+    return counted(step, model, opt) if a.what=='count' else timed(a, step, opt)
 
-def counted(a, step, opt):
+def counted(step, model, opt):
     "Live bytes and FLOPs of a step"
     from torch.utils.flop_counter import FlopCounterMode
-    live = LiveBytes()
+    live = LiveBytes([*model.parameters(), *model.buffers()])
     with live:
         loss = step()
-        kept = live.now
+        kept, made = live.now, live.made
         loss.backward()
-    out = dict(kept_mib=kept/2**20, peak_mib=live.peak/2**20, n_trained=sum(p.requires_grad for g in opt.param_groups
-        for p in g['params']))
+    mib = dict(kept=kept, peak=live.peak, made_kept=made, made_peak=live.made_peak)
+    out = {f'{k}_mib': v/2**20 for k, v in mib.items()}
+    out['n_trained'] = sum(p.requires_grad for g in opt.param_groups for p in g['params'])
     opt.zero_grad()
     with FlopCounterMode(display=False) as flops:
         loss = step()
@@ -224,17 +230,21 @@ def compare(a):
             m = ask(a, s, 'time')
             seconds[s].append(m.pop('seconds'))
             out[s] |= m
-    for s in out: out[s]['seconds'] = statistics.median(seconds[s])
-    out['ratio'] = {k: out['ours'][k]/out['reference'][k] for k in ('seconds', 'peak_mib', 'kept_mib', 'gflop')}
+    for s in out:
+        if seconds[s]: out[s]['seconds'] = statistics.median(seconds[s])
+    compared = [k for k in out['ours'] if k!='n_trained' and k in out['reference']]
+    out['ratio'] = {k: out['ours'][k]/out['reference'][k] for k in compared}
     given = {k: v for k, v in vars(a).items() if k not in ('side', 'what')}
     return out | dict(loss_difference=difference, arguments=given)
 
 def table(r):
     "The figures in Markdown"
     rows = [('seconds a step', 'seconds', '.2f'), ('live MiB, kept', 'kept_mib', ',.0f'),
-        ('live MiB, peak', 'peak_mib', ',.0f'), ('GFLOP', 'gflop', ',.0f')]
+        ('live MiB, peak', 'peak_mib', ',.0f'), ('made in the step, kept', 'made_kept_mib', ',.0f'),
+        ('made in the step, peak', 'made_peak_mib', ',.0f'), ('GFLOP', 'gflop', ',.0f')]
     yield '| | ours | reference | ratio |\n|---|---|---|---|'
     for name, k, fmt in rows:
+        if k not in r['ratio']: continue
         figures = ' | '.join(f"{r[side][k]:{fmt}}" for side in ('ours', 'reference'))
         yield f"| {name} | {figures} | {r['ratio'][k]:.3f} |"
 

@@ -290,6 +290,11 @@ def _encoder_trains(sam2):
     parts = sam2.image_encoder, getattr(decoder, 'conv_s0', None), getattr(decoder, 'conv_s1', None)
     return any(p.requires_grad for m in parts if m is not None for p in m.parameters())
 
+def _trim(cache):
+    "SAM 2 keeps the positions of one frame as a view of those of all that it first saw: keep the one alone"
+    for size, v in cache.items():
+        if v.untyped_storage().nbytes() > v.nbytes: cache[size] = v.clone()
+
 def encode(
     sam2:nn.Module,  # A SAM 2
     images:Tensor,   # (F,3,S,S) normalised
@@ -302,6 +307,7 @@ def encode(
                          f"(data.image_size; in Python VideoClips(ds, DataConf(image_size={S})))")
     def some(x):
         out = sam2.forward_image(x)
+        _trim(sam2.image_encoder.neck.position_encoding.cache)
         return out['backbone_fpn'][-n:], out['vision_pos_enc'][-1][:1]
     with torch.set_grad_enabled(torch.is_grad_enabled() and _encoder_trains(sam2)):
         run = partial(checkpoint, some, use_reentrant=False) if again and torch.is_grad_enabled() else some
@@ -407,11 +413,10 @@ def keeps_little(sam2)->bool:
 
 def _encode_memory(sam2, step, high, presence, from_points, predictor_memory):
     "Spatial memory of a frame from its mask's logits (n,1,S,S)"
-    def encoded(maps, high, presence):
-        return sam2._encode_new_memory(maps, step.sizes, high, presence, is_mask_from_pts=from_points)
-    args = step.maps[-1:], high, presence
-    mem, pos = checkpoint(encoded, *args, use_reentrant=False) if keeps_little(sam2) else encoded(*args)
-    pos = [p[:1].expand_as(p) for p in pos]        # of all objects alike
+    # what the arguments hold is kept until the backward pass: nothing but what is needed
+    encode, args = sam2._encode_new_memory, (step.maps[-1:], step.sizes, high, presence, from_points)
+    mem, pos = checkpoint(encode, *args, use_reentrant=False) if keeps_little(sam2) else encode(*args)
+    pos = [p[:1].clone().expand_as(p) for p in pos]        # of all objects alike
     return dict(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)
 
 # %% ../../nbs/22_model.sam2.ipynb #s210
