@@ -323,6 +323,12 @@ class DataConf(Settings, group='data'):
     pin_memory:bool = opt(True, "page-locked batches where a GPU is used")
     cache_frames:Optional[int] = opt(None,
         "decoded frames kept in memory by each loading process; empty: 1 GB of them in all", lo=1)
+    feature_cache:str = opt('off',
+        "image features computed once and kept for all epochs: in memory (exact), on disk below output_dir/features "
+        "(half precision), or where they fit; needs a frozen image encoder, and jitter, grey_prob and affine_* of 0",
+        choices=['off', 'ram', 'disk', 'auto'])
+    feature_cache_gb:float = opt(8., "most that kept features may take, in memory or on disk; the rest is computed",
+        lo=0)
     val_fraction:float = opt(0.2,
         "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
     hflip_prob:float = opt(0.5, "chance of a left-right flip", lo=0, hi=1)

@@ -380,6 +380,7 @@ class Clip(_TensorFields):
     places:Optional[Tensor]=None  # (N,) int64, each object's place among those of its video: decides its colour
     empty_draws:int=0         # Random windows that showed no object, before this one was drawn
     draw:Optional[tuple]=field(default=None, repr=False)  # (epoch, number) that it was drawn from; None: not drawn
+    prints:Optional[list]=None  # (T,) what the pixels of each frame are known by; None: nobody asked
     change:Any=None           # What is left to do to the frames, where they are as read: `data.clips.Change`
     def __len__(self): return len(self.images)
     @property
@@ -405,6 +406,7 @@ class ClipBatch(_TensorFields):
     places:Optional[Tensor]=None  # (O,) int64, each object's place among those of its video
     empty_draws:int=0         # Random windows without an object, of all B clips
     draws:Optional[list]=field(default=None, repr=False)  # (B,) of (epoch, number), as the clips have it
+    prints:Optional[list]=None    # (B,) of the same of each clip
     changes:Optional[list]=None   # (B,) what is left to do to each clip's frames, where they are as read
     def __len__(self): return len(self.images)
     @property

@@ -9,7 +9,7 @@ __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'light_of', 'colour'
            'ClipLoader', 'cores', 'loading_processes', 'in_worker', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
-import math, mmap, os, shutil, signal, time
+import hashlib, math, mmap, os, shutil, signal, time
 import multiprocessing as mp
 from collections import OrderedDict
 from contextlib import suppress
@@ -344,6 +344,13 @@ def mean(self:FrameCache, vid, i:int)->Tensor:
     if 'mean' not in e: e['mean'] = (self.image(vid, i)[0].float().mean((1,2))/255 - _mean)/_std
     return e['mean']
 
+@patch
+def print_of(self:FrameCache, vid, i:int)->str:
+    "What the pixels of a frame are known by: 32 hexadecimal digits"
+    e = self._entry(vid, i)
+    if 'print' not in e: e['print'] = hashlib.blake2b(self.image(vid, i)[0].numpy(), digest_size=16).hexdigest()
+    return e['print']
+
 # %% ../../nbs/14_data.clips.ipynb #dfb00b2a
 @patch
 def masks(self:FrameCache, vid, i:int, objs)->Tensor:
@@ -385,6 +392,7 @@ class VideoClips(Dataset):
     ):
         conf = checked(conf or DataConf(image_size=128), DataConf)
         self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
+        self.prints = False   # does a clip say what its frames are known by? The feature cache asks for it
         self.taken = {}       # epoch → clips of it that an earlier run has trained on
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
         self.cache = FrameCache(coco, self.size, cached_frames(conf, conf.num_workers or 0), exact=not train)
@@ -540,6 +548,7 @@ def raw(self:VideoClips,
     drawn = self.draw(i, gen)
     clip = self.load(*drawn)
     clip.draw = epoch, i
+    if self.prints: clip.prints = [self.cache.print_of(clip.video_id, t) for t in drawn.frames.tolist()]
     if not self.train: return clip
     seen = clip.state==VISIBLE
     keep = torch.zeros_like(seen)
@@ -547,6 +556,7 @@ def raw(self:VideoClips,
     def mean(): return torch.stack([self.cache.mean(clip.video_id, t) for t in drawn.frames.tolist()]).mean(0)
     clip.change, clip.masks, clip.ignore = self.augment.draw(clip.masks, clip.ignore, gen, keep, mean)
     clip.state[seen & ~any_pixel(clip.masks)] = ABSENT
+    if clip.prints and clip.change.flip: clip.prints = [p+'_flipped' for p in clip.prints]
     return clip
 
 @patch
@@ -593,6 +603,7 @@ def collate(
         valid=torch.stack([c.valid for c in clips]), orig_sizes=[c.orig_size for c in clips],
         ignore=_stacked([c.ignore for c in clips], (T,S,S), 1), video_lens=[c.video_len or len(c) for c in clips],
         empty_draws=sum(c.empty_draws for c in clips), draws=[c.draw for c in clips],
+        prints=[c.prints for c in clips] if clips[0].prints else None,
         changes=None if all(c.change is None for c in clips) else [c.change for c in clips])
 
 # %% ../../nbs/14_data.clips.ipynb #3f1d39f1

@@ -579,6 +579,7 @@ class SAM2VideoModel(nn.Module):
         self.trains = set_trainable(sam2, trainable)
         # what a checkpoint says: prompts trained with, kinds of prompt ever seen, prints of the videos that chose it
         self.prompts = self.seen_prompts = self.chosen_on = None   # None: nobody knows
+        self.features = None     # a `FeatureCache`, where features are kept
         self.train()   # Lightning keeps the mode that it finds
 
     def train(self, mode=True):
@@ -650,6 +651,13 @@ def _again(self:SAM2VideoModel, frames, groups, step):
 
 # %% ../../nbs/22_model.sam2.ipynb #s214
 @patch
+def _features(self:SAM2VideoModel, batch, pairs):   # `pairs`: (clip, frame) of what is wanted
+    "Features of some frames: computed, or kept from an earlier time"
+    images = torch.stack([batch.images[b,t] for b, t in pairs])
+    if self.features is None or batch.prints is None: return encode(self.sam2, images, self.keep=='frame')
+    return self.features(self.sam2, images, [batch.prints[b][t] for b, t in pairs])
+
+@patch
 def forward(self:SAM2VideoModel,
     batch:ClipBatch,  # On the model's device
     prompts=None      # (O,) `Prompt`s in pixels of the square, for each `prompt_frame`; None: of the batch's truth
@@ -659,7 +667,7 @@ def forward(self:SAM2VideoModel,
     B, T = batch.images.shape[:2]
     lens, plan = batch.video_lens or [T]*B, clip_plan(batch, whole=not self.training)
     pairs, row_of = plan.frames()
-    feats = encode(self.sam2, torch.stack([batch.images[b,t] for b, t in pairs]), self.keep=='frame')
+    feats = self._features(batch, pairs)
     groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos])
     def step(t, groups): return self._frame(t, feats, plan, row_of, groups, prompts)
     again, k = torch.is_grad_enabled() and (self.keep=='frame' or self.bptt_frames), self.bptt_frames or T

@@ -466,6 +466,7 @@ def on_train_epoch_end(self:VideoModule):
     n = int(summed(torch.tensor([self.empty_draws], device=self.device))[0])
     again = 'was drawn again' if n==1 else 'were drawn again'
     if n: log.info(f"epoch {self.epoch}: {counted(n, 'random window')} showed no object and {again}")
+    if self.model.features is not None: log.info(f"epoch {self.epoch}: {self.model.features.report()}")
 
 # %% ../../nbs/43_train.module.ipynb #b623ea8f
 def _of_all_ranks(scores, videos):

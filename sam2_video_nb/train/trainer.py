@@ -24,6 +24,7 @@ from ..ranks import *
 from ..run import Status, disk_may_fail, held, logging_to, new_run, save_cfg, tidy
 from ..data.datasets import counts, datasets, test_videos, video_prints
 from ..model.weights import load_weights, read_checkpoint, read_optimizer
+from ..model.features import feature_cache
 from ..model.sam2 import device_of, model_label
 from ..track.tables import difference, ending, plain, verdict, worst
 from ..track.evaluate import cache_file, cache_folder, scoring_of, video_gif
@@ -606,6 +607,14 @@ def _whence(resumed, about, n_clips):   # the checkpoint, what it says of itself
     then = '; its validation comes first' if place.get('validate') else ''
     return f"resumed from {resumed}: {step} done, {where}{then}"
 
+# %% ../../nbs/44_train.trainer.ipynb #0aa7364b
+def _keep_features(cfg, dm, module, device):
+    "Let the model keep its image features, where that was asked for and can be"
+    frames = sum(map(len, dm.train_coco.frames.values()))*(1 + (0 < cfg.data.hflip_prob < 1))
+    module.model.features = feature_cache(cfg.data, module.model.sam2, frames, Path(cfg.output_dir)/'features',
+        cfg.trainer.precision, device)
+    dm.clips.prints = module.model.features is not None
+
 # %% ../../nbs/44_train.trainer.ipynb #c044
 def _train(cfg, start, run, status):
     "`train`, once there is a run folder"
@@ -625,6 +634,7 @@ def _train(cfg, start, run, status):
     trainer = make_trainer(cfg, run, dm.val_coco is not None, n_steps, status, done)
     for l in () if cfg.resume else trainer.loggers:
         if isinstance(l, Metrics): l.begin()
+    _keep_features(cfg, dm, module, trainer.strategy.root_device)
     start_loggers(trainer.loggers)
     try:
         with _memory_is_explained(module), _matmul_precision(cfg.trainer.precision, trainer.strategy.root_device):
