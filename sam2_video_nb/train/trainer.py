@@ -522,6 +522,7 @@ def _finish(run, trainer, module):
 not_meant = (                        # of Lightning's hints
     'in eval mode',                  # what is frozen stays so
     'many workers',                  # each epoch says how long it waited
+    'across ranks is zero',          # nothing to validate on, as was asked for
     'logs directory', 'Checkpoint directory')     # they are the run's own
 
 @contextmanager
