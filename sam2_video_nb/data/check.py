@@ -42,7 +42,7 @@ def _mask_problems(
 
 # %% ../../nbs/11_data.check.ipynb #0732199f
 def _masks_to_look_at(src, sizes):
-    "`(index, image)` of the masks that are not known to be sound and of their image's size, which was so where none was"
+    "`(index, image)` of the masks that are not known to be sound and of the size of their image"
     keys = map(_key, src.column('annotations', 'image_id')) if src.anns.plain else None
     if keys is None:
         yield from ((i, _key(o.get('image_id'))) for i,o in src.entries('annotations'))

@@ -37,7 +37,8 @@ def read_json(
     "The JSON object of a file; raises `DataError` with line and column"
     try:
         if data is None: check_regular(path)
-        text = (Path(path).read_bytes() if data is None else data).decode('utf-8-sig')   # Windows tools like such a mark
+        data = Path(path).read_bytes() if data is None else data
+        text = data.decode('utf-8-sig')        # Windows tools like to write a byte order mark
     except FileNotFoundError: raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError) as e: raise DataError(f"{path}: not a readable text file ({e})") from None
     try: d = json.loads(text)
@@ -510,7 +511,8 @@ def _coded(src):
     def places(key): return {_key(v): i for i,v in reversed(list(enumerate(src.column(key, 'id'))))}
     tracks = {None: -1}
     number = _as_numbers(src.tracks, tracks)
-    src._codes = _Coded(_as_numbers(src.column('images', 'video_id'), {}), _as_numbers(column('image_id'), places('images')),
+    src._codes = _Coded(_as_numbers(src.column('images', 'video_id'), {}),
+        _as_numbers(column('image_id'), places('images')),
         _as_numbers(column('category_id'), places('categories')), np.where(number<0, -1, number-1),
         np.array(list(map(bool, column('iscrowd'))), bool), list(tracks)[1:])
     return src._codes
@@ -668,7 +670,8 @@ class Frame(NamedTuple):
 # %% ../../nbs/10_data.coco.ipynb #362c25fe
 class _ByVideo(Mapping):
     "Something of each video, made when it is asked for; an id in the other spelling (7 or '7') is found too"
-    def __init__(self, rows, of): self.rows, self.of = rows, of    # {video: its number in the index}, what to make of it
+    def __init__(self, rows, of):
+        self.rows, self.of = rows, of    # {video: its number in the index}, what to make of it
     def __getitem__(self, vid): return self.of(self.row(vid))
     def __iter__(self): return iter(self.rows)
     def __len__(self): return len(self.rows)
@@ -822,7 +825,7 @@ def _index_file(path): return Path(f'{path}.index')
 
 def _index_key(digest, root, *how):
     "What an index was made of"
-    return json.dumps([__version__, digest, os.path.abspath(root), *how])
+    return json.dumps([__version__, limits.max_pixels, digest, os.path.abspath(root), *how])
 
 def _made_index(path, stored, root, how, check_keys):
     "The bytes of a JSON and its columns; raises `DataError` for the first thing that is wrong"
@@ -1002,7 +1005,7 @@ def image(self:CocoVideo,
             f"{self.path} says {f.size[0]}x{f.size[1]}{turned(size, f.size)}: make them agree")
     return im
 
-# %% ../../nbs/10_data.coco.ipynb #c062
+# %% ../../nbs/10_data.coco.ipynb #c0fe94c1
 def _unlabelled(frames, looked, tracks):
     "`(T,N)` bool: where nobody looked at an object"
     out = np.repeat((looked == 0)[:,None], len(tracks), axis=1)
@@ -1011,7 +1014,7 @@ def _unlabelled(frames, looked, tracks):
 
 @patch
 def _counted(self:CocoVideo, vid):
-    "`(T,N)` pixels as the index has them; None where a mask must be looked at: polygons, several of one object, or broken"
+    "`(T,N)` pixels as the index has them; None where masks must be looked at: polygons, parts, what is broken"
     c, frames = self._columns, self.frames[vid]
     at = c['first_annotation'][frames.first:frames.first+len(frames)+1]
     area, number = c['area'][at[0]:at[-1]], c['number'][at[0]:at[-1]]
@@ -1025,6 +1028,7 @@ def _counted(self:CocoVideo, vid):
     out[t[on], number[on]] = area[on,2]
     return out
 
+# %% ../../nbs/10_data.coco.ipynb #c062
 @patch
 def _decoded_areas(self:CocoVideo, vid):
     "`(T,N)` pixels, each mask looked at"
