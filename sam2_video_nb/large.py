@@ -6,13 +6,13 @@
 __all__ = ['small', 'Stored', 'OddJSON', 'Piece', 'json_pieces', 'Columns']
 
 # %% ../nbs/07_large.ipynb #lg02
-import codecs, hashlib, json, os, re, stat, zlib
+import codecs, hashlib, json, os, re, zlib
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 import numpy as np
 from fastcore.basics import patch
-from .core import DataError, written_whole
+from .core import DataError, check_regular, written_whole
 
 # %% ../nbs/07_large.ipynb #lg05
 small = 2**24     # bytes: a file up to this size is kept in memory
@@ -20,13 +20,15 @@ small = 2**24     # bytes: a file up to this size is kept in memory
 class Stored:
     "The bytes of a file: of a small one in memory, of a large one read where they are asked for"
     def __init__(self,
-        path,           # Any file; a pipe too
-        keep:bool=None  # In memory? None: where it is `small`
+        path,            # A regular file
+        keep:bool=None,  # In memory? None: where it is `small`
+        data:bytes=None  # What it holds, or is to be taken for holding
     ):
-        self.path, self.data = Path(path), None
+        self.path, self.data = Path(path), data
+        if data is not None: return
+        check_regular(path)
         self._open()
-        about = os.fstat(self.file.fileno())
-        if keep is None: keep = about.st_size <= small or not stat.S_ISREG(about.st_mode)
+        if keep is None: keep = os.fstat(self.file.fileno()).st_size <= small
         if keep:
             with self.file: self.data = self.file.read()
 

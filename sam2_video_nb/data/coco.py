@@ -144,19 +144,14 @@ def _read_pieces(stored):
     anns.areas = np.concatenate([np.zeros((0,3), np.int64), *anns.areas])
     return d, anns, h.hexdigest()
 
-def _as_stored(path, d):
-    "What a JSON holds, as bytes in memory"
-    stored = Stored(os.devnull)
-    stored.path, stored.data = Path(path), json.dumps(d).encode()
-    return stored
-
 def _read_source(path, stored=None):
     "The bytes of a JSON, and what `_read_pieces` makes of them; raises `DataError`"
     try:
         stored = stored or Stored(path)
         return stored, *_read_pieces(stored)
     except (OSError, OddJSON):
-        stored = _as_stored(path, read_json(path, stored and stored.data))     # most often this says what is wrong
+        d = read_json(path, stored and stored.data)          # most often this says what is wrong
+        stored = Stored(path, data=json.dumps(d).encode())
         return stored, *_read_pieces(stored)
 
 # %% ../../nbs/10_data.coco.ipynb #c017
