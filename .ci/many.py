@@ -22,13 +22,13 @@ def free_port():
 
 class Job:
     "A training: its processes, its folder, what it prints"
-    def __init__(self, where, launcher, n, more=(), machines=None):
+    def __init__(self, where, launcher, n, more=(), machines=None, common=common):
         self.folder, self.launcher, self.n = Path(where), launcher, n
         self.folder.mkdir(parents=True)
         self.env = os.environ | dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='', MANY_JOB=str(self.folder))
         self.out = open(self.folder/'out', 'w+')
-        words = [f'{bin_}/sam2_video_train', *common, f'data.batch_size={batch//n}',
-            f'output_dir={self.folder}/outputs', f'data.synth_dir={self.folder.parent}/videos', *more]
+        words = [f'{bin_}/sam2_video_train', *common, f'data.batch_size={batch//n}', *more]
+        if common: words += [f'output_dir={self.folder}/outputs', f'data.synth_dir={self.folder.parent}/videos']
         jobs.append(self)
         self.ps = getattr(self, launcher)(words, machines)
 
@@ -143,12 +143,13 @@ def kill(where, launcher, n, victim, more=()):
 
 def go_on(job, where, launcher, n, one):
     "With another number of processes, and to the same end"
-    again = Job(where, launcher, n, [f'resume={job.run}/checkpoints/last.ckpt'])
+    more = [f'resume={job.run}', 'resume_allow=[data.batch_size]', *(['trainer.devices=1'] if launcher=='one' else [])]
+    again = Job(where, launcher, n, more, common=())
     codes = again.wait()
     check(codes==[0]*len(codes), f'gone on from by {n}, {launcher}', codes)
     if any(codes): return print(again.said()[-3000:])
-    run = again.run if again.runs else job.run
-    apart = float((weights_of(run)-one.weights()).norm()/one.weights().norm())
+    check(not again.runs, 'in its folder')
+    apart = float((weights_of(job.run)-one.weights()).norm()/one.weights().norm())
     check(apart < 1e-3, 'to the weights of a run that nobody killed', f'{apart:.0e}')
 
 def stop(where, launcher, n, one, tmp):

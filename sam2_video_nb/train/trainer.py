@@ -690,6 +690,7 @@ def train(
     cfg, start = resolve_with_start(cfg)
     with in_company(cfg.trainer):
         run = Path(told(lambda: str(run or new_run(cfg.output_dir)), 'run folder'))
+        os.environ['SAM2_VIDEO_NB_RUN'] = str(run)         # for the processes that Lightning starts
         with held(run): return _train_in(run, cfg, start)
 
 def _train_in(run, cfg, start):
