@@ -595,20 +595,20 @@ class Watch:
                 'urllib.Request', 'webbrowser.')): return
         self.seen.append(f'{event} {str(args)[:200]}')
     @contextmanager
-    def reading(self):
-        "Watch what is done inside"
+    def reading(self, imports=False):
+        "Watch what is done inside; not the first time, when modules are imported"
         self.seen = []
         with open('/proc/self/clear_refs', 'w') as f: f.write('5')       # the peak begins anew
         before = peak()
-        self.on = True
-        signal.setitimer(signal.ITIMER_PROF, self.seconds)
-        signal.setitimer(signal.ITIMER_REAL, 12*self.seconds)           # others may use this machine too
+        self.on = not imports
+        signal.setitimer(signal.ITIMER_PROF, self.seconds*(10 if imports else 1))
+        signal.setitimer(signal.ITIMER_REAL, self.seconds*60)            # others may use this machine too
         try: yield
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
             self.on = False
-            self.more = peak()-before
+            self.more = 0 if imports else peak()-before
 
 def peak():
     "The most memory that this process held, bytes"
@@ -642,7 +642,7 @@ class Trial:
         self.tried += 1
         found, outside = None, listing(self.scratch)
         try:
-            with quiet(), self.watch.reading(): self.target.read(self.cases, how)
+            with quiet(), self.watch.reading(self.tried <= 5): self.target.read(self.cases, how)
             self.values += 1
         except Sam2VideoError as e:
             self.refused += 1

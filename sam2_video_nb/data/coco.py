@@ -818,21 +818,23 @@ class Frames(Sequence):
 # %% ../../nbs/10_data.coco.ipynb #d161a0ee
 def _index_file(path): return Path(f'{path}.index')
 
-def _index_key(digest, root, *how):
-    "What an index was made of"
-    return json.dumps([__version__, limits.max_pixels, digest, os.path.abspath(root), *how])
+def _index_key(path, digest, root, *how):
+    "What an index was made of, and when its JSON was written here: one that came with the JSON cannot know that"
+    here = os.stat(path)
+    made_of = [__version__, limits.max_pixels, digest, os.path.abspath(root), here.st_ino, here.st_ctime_ns]
+    return json.dumps([*made_of, *how])
 
 def _made_index(path, stored, root, how, check_keys):
     "The bytes of a JSON and its columns; raises `DataError` for the first thing that is wrong"
     src = Source(path, root, *how, stored)
     if check_keys and (p := next((p for p in rules(src) if p.level == 'error'), None)):
         raise DataError(f"{p} (sam2_video_check lists every problem)")
-    return src.stored, Columns(_index_key(src.digest, root, *how), _index_columns(src))
+    return src.stored, Columns(_index_key(path, src.digest, root, *how), _index_columns(src))
 
 def _kept_index(stored, root, *how):
     "The columns beside a JSON, None where there are none that fit"
     if not Path(root).is_dir() or not _index_file(stored.path).is_file(): return
-    return Columns.load(_index_file(stored.path), _index_key(stored.digest(), root, *how))
+    return Columns.load(_index_file(stored.path), _index_key(stored.path, stored.digest(), root, *how))
 
 # %% ../../nbs/10_data.coco.ipynb #762627eb
 def _indexed(path, image_root, allow_absolute, annotated_key, objects, check_keys, index):
@@ -967,7 +969,12 @@ def masks(self:CocoVideo,
     "The objects' masks on a frame, at its own size"
     rles = self._rles(vid, i)
     objs = range(len(self.objs[vid])) if objs is None else [int(n) for n in objs]
-    out = torch.zeros(len(objs), *self.frame_size(vid, i), dtype=torch.bool)
+    H, W = self.frame_size(vid, i)
+    if len(objs)*H*W > limits.max_bytes:
+        raise DataError(f"{self.path}: image {self._frame(vid, i).id!r}: {len(objs):,} masks of {H}x{W} unpack to "
+            f"{len(objs)*H*W/2**30:,.0f} GiB: {limits.max_bytes/2**30:.0f} are the limit "
+            "(sam2_video_nb.core.limits.max_bytes)")
+    out = torch.zeros(len(objs), H, W, dtype=torch.bool)
     for k,n in enumerate(objs):
         if n in rles: out[k] = torch.from_numpy(rle_api.decode(rles[n])).bool()
     return out
