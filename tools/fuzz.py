@@ -559,6 +559,43 @@ class Run(Target):
             lambda: src.card(dict(model='nano', image_size=128), ['model.pt']),
             lambda: status_html(folder), lambda: live_curves(folder))
 
+@target(2)
+class Debug(Target):
+    "The batch of a step that went wrong, as a run writes it down"
+    def setup(self):
+        import torch
+        from dataclasses import asdict
+        from sam2_video_nb.config import DataConf, LossConf, PromptConf
+        from sam2_video_nb.data.clips import VideoClips, collate
+        from sam2_video_nb.data.coco import CocoVideo
+        from sam2_video_nb.model.prompts import PromptPolicy
+        from sam2_video_nb.train.module import BadBatch, plain_batch
+        small_dataset(self.base)
+        clips = VideoClips(CocoVideo(self.base/'train.json'), DataConf(image_size=32, video_clip_length=2))
+        batch, prompts = collate([clips[0]]), PromptPolicy(PromptConf())
+        states = dict(cpu=torch.get_rng_state(), cuda=[])
+        model = dict(trainable_modules=['memory_encoder'], bptt_frames=None, predictor_memory=False)
+        settings = dict(loss=asdict(LossConf()), prompts=asdict(PromptConf()), precision='32-true', model=model)
+        bad = BadBatch('the loss is not finite', batch, prompts.for_batch(batch, None), states, 3)
+        self.d = plain_batch(bad) | dict(settings=settings)
+    def draw(self, data, folder):
+        import torch
+        d = copy.deepcopy(self.d)
+        kinds = [torch.zeros(2, 3), torch.tensor(3), torch.zeros(1).expand(10**9), torch.eye(2).to_sparse(), 'tensor']
+        for _ in range(data.draw(st().integers(1, 2))):
+            path = pick(data, list(places(d))[1:])
+            home, k = at(d, path[:-1]), path[-1]
+            how = data.draw(st().integers(0, 3))
+            if how==0: home[k] = copy.deepcopy(pick(data, kinds))
+            elif how==1: del home[k]
+            elif how==2 and isinstance(home[k], torch.Tensor): home[k] = home[k][:data.draw(st().integers(0, 1))]
+            else: home[k] = value(data)
+        about = dict(model='nano', image_size=32)
+        torch.save(dict(state_dict={'a.b': torch.zeros(1)}, sam2_video_nb=about, debug=d), folder/'step.ckpt')
+    def read(self, folder, how):
+        from sam2_video_nb.train.debug import read_bad
+        read_bad(folder/'step.ckpt')
+
 # --- the watch -------------------------------------------------------------------------------------------------------
 
 class Wrong(Exception): "An input did what none may do"
