@@ -87,8 +87,8 @@ def honest_errors():
     "Inside, an error of the disk that safetensors hides is an `OSError` again"
     try: yield
     except Exception as e:
-        if found := re.search(r'\(os error (\d+)\)', str(e)): raise OSError(int(found[1]), os.strerror(int(found[1]))) from e
-        raise
+        if not (found := re.search(r'\(os error (\d+)\)', str(e))): raise
+        raise OSError(number := int(found[1]), os.strerror(number)) from e
 
 def save_torch(
     data:dict,   # Of tensors and plain values
@@ -211,7 +211,8 @@ def write_weights(
     "Write weights and what is to be known of them"
     from safetensors.torch import save_file
     tensors = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
-    with written_whole(path) as p, honest_errors(): save_file(tensors, p, dict(format='pt', sam2_video_nb=json.dumps(about)))
+    told = dict(format='pt', sam2_video_nb=json.dumps(about))
+    with written_whole(path) as p, honest_errors(): save_file(tensors, p, told)
     return Path(path)
 
 # %% ../../nbs/21_model.weights.ipynb #c017

@@ -389,7 +389,8 @@ def export_model(
     about = start.about | dict(model=portable(start.name), image_size=size)
     with written_together(out) as new:
         if transformers: write_transformers(new/'transformers', sam2)      # first: it may be refused
-        if delta: files = [_write_delta(new/'delta.safetensors', src.checkpoint, start.weights, about, base, start.name)]
+        at = new/'delta.safetensors'
+        if delta: files = [_write_delta(at, src.checkpoint, start.weights, about, base, start.name)]
         else: files = write_official(new, start.weights, start.name, size)
         names = [f.name for f in files] + ['transformers']*transformers
         (new/'README.md').write_text(src.card(about, names), encoding='utf-8')
