@@ -99,19 +99,18 @@ def run_side(a):
     if a.threads: torch.set_num_threads(a.threads)
     out = {}
     for workers in a.workers:
-        before = processor_seconds()
         batches = (ours if a.side=='ours' else reference)(a, Path(a.folder), workers)
-        it = batches()
+        before, it = processor_seconds(), batches()
         for _ in range(2): next(it)
         start = time.perf_counter()
         n = sum(1 for _ in islice(it, a.clips))
         out[workers] = dict(seconds=(time.perf_counter()-start)/n, clips=n)
-        if a.side=='ours' and not workers: out[workers]['warm'] = warm(a, batches, n)
-        del it, batches
+        if workers: del it, batches                  # the workers end, and are counted
         out[workers]['processor'] = (processor_seconds()-before)/(n+2)
+        if a.side=='ours' and not workers: out[workers]['warm'] = warm(batches, n)
     return out
 
-def warm(a, batches, n):
+def warm(batches, n):
     "Seconds a clip of the same clips once more"
     start = time.perf_counter()
     n = sum(1 for _ in islice(batches(), n))
@@ -151,6 +150,9 @@ def table(r):
     for w in r['arguments']['workers']:
         o, t = (r[s]['by_workers'][w]['clips_per_second'] for s in ('ours', 'reference'))
         yield f'| {w} workers | {o:.2f} | {t:.2f} | {o/t:.2f} |'
+    for w in r['arguments']['workers']:
+        o, t = (r[s]['by_workers'][w]['processor_seconds'] for s in ('ours', 'reference'))
+        yield f'| {w} workers: seconds of processor a clip | {o:.2f} | {t:.2f} | {t/o:.2f} |'
     yield f"| each side's best | {r['ours']['best']:.2f} | {r['reference']['best']:.2f} | {r['ratio']:.2f} |"
     if 'warm' in r['ours']: yield f"| frames in memory, 0 workers | {r['ours']['warm']:.2f} | | |"
 

@@ -1,7 +1,8 @@
 """Our training step beside the reference's (SAM2Train of the sam2 package): seconds, live bytes, FLOPs.
 
     python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
-        [--threads N] [--device cpu] [--prompt mask|point|box] [--repeats 3] [--davis DIR] [--json OUT.json]
+        [--threads N] [--device cpu] [--prompt mask|point|box] [--features warm] [--repeats 3]
+        [--davis DIR] [--json OUT.json]
 
 Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision, and
 run in processes of their own that take turns. Before anything is timed, both must give the same loss in exact mode
@@ -55,6 +56,8 @@ def arguments():
     p.add_argument('--frames', type=int, default=8)
     p.add_argument('--objects', type=int, default=3)
     p.add_argument('--mode', choices=modes, default='exact')
+    p.add_argument('--features', choices=('cold', 'warm'), default='cold',
+        help="warm: ours are kept from an earlier step")
     p.add_argument('--prompt', choices=('mask', 'point', 'box'), default='mask')
     p.add_argument('--repeats', type=int, default=3, help="timed runs of each side, alternated; 0: none")
     p.add_argument('--threads', type=int, default=0, help="0: as PyTorch chooses")
@@ -99,8 +102,15 @@ def ours(a, batch, dropout=True):
     if not dropout: no_dropout(model)
     loss = VideoLoss()
     batch, prompts = batch.to(a.device), prompts_of_batch(a, batch)
+    if a.features=='warm': keep_features(model, batch, prompts)
     def step(outs=False): return (model(batch, prompts), loss) if outs else loss(model(batch, prompts), batch)['loss']
     return step, model
+
+def keep_features(model, batch, prompts):
+    "As in a second epoch with data.feature_cache=ram"
+    from sam2_video_nb.model.features import FeatureCache, InMemory
+    model.features, batch.prints = FeatureCache(InMemory(2**40)), [[str(t) for t in range(batch.n_frames)]]
+    with torch.no_grad(): model(batch, prompts)
 
 def reference(a, batch, dropout=True):
     "The same of the reference, trained as Meta's configs do, but from one prompt alone"
