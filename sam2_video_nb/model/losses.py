@@ -203,8 +203,11 @@ def upsample(
 @patch
 def _chosen_terms(self:VideoLoss, logits, masks, keep):
     "The pixel terms of one candidate of each object, (n,1,h,w)"
-    def terms(logits): return {t: v[:,0] for t, v in self.pixel_terms(upsample(logits, masks.shape[-2:]), masks, keep).items()}
-    return checkpoint(terms, logits, use_reentrant=False, preserve_rng_state=False) if logits.requires_grad else terms(logits)
+    def terms(logits):
+        large = upsample(logits, masks.shape[-2:])
+        return {t: v[:,0] for t, v in self.pixel_terms(large, masks, keep).items()}
+    if not logits.requires_grad: return terms(logits)
+    return checkpoint(terms, logits, use_reentrant=False, preserve_rng_state=False)
 
 @patch
 def _some_terms(self:VideoLoss, logits, ious, masks, keep):

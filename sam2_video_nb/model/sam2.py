@@ -402,7 +402,7 @@ def _step_out(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False
     pos = flat(feats.pos.expand_as(feats.maps[-1]))
     points, masks = sam2_inputs(prompts, pos.device) if prompts else (None, None)
     first = prompts is not None and not known      # nothing is remembered of these objects
-    _, out, _, _ = sam2._track_step(t, first, maps, [pos], map_sizes, points, masks,     # it reads the last level of pos
+    _, out, _, _ = sam2._track_step(t, first, maps, [pos], map_sizes, points, masks,   # the last level of pos is read
                                     bank.as_sam2(t, reverse), num_frames, reverse, prev)
     return StepOut(maps, map_sizes, out, points is not None)
 
