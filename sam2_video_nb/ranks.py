@@ -188,10 +188,10 @@ def lose(self:Watch, word:str):
 
 @patch
 def end(self:Watch):
-    "End a process that has not ended by itself"
+    "End a process that has not ended by itself, or is slow to: what it had to say is said"
     time.sleep(self.grace)
-    if self.over: return
-    if self.before_end: self.before_end(self.word)
+    if self.over: time.sleep(2)
+    elif self.before_end: self.before_end(self.word)
     os._exit(1)
 
 # %% ../nbs/06_ranks.ipynb #rk015

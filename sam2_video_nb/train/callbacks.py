@@ -26,7 +26,7 @@ from tqdm import tqdm
 from ..config import *
 from ..core import *
 from ..show import clip_frames, save_gif
-from ..ranks import any_rank, notes
+from ..ranks import any_rank, notes, on_all
 from ..run import Status, asked, disk_may_fail, memory_used
 from ..model.weights import check_seal, write_checkpoint
 from ..track.evaluate import video_clip
@@ -683,9 +683,9 @@ def stop(self:KeepOnStop, trainer,
     save   # False: the epoch's end has just written last.ckpt
 ):
     "Stop here, if a signal came to any process; raises `KeyboardInterrupt`"
-    several, came = trainer.world_size>1, bool(self.caught)
-    if several: came = trainer.strategy.reduce_boolean_decision(came, all=False)
-    if not came: return
+    said = on_all([self.caught==s for s in ending_signals])      # one is told, and all of them know what
+    self.caught = next((s for s, ranks in zip(ending_signals, said) if ranks), None)
+    if not self.caught: return
     if save: self.keep(trainer)
     self.kept = True
     raise KeyboardInterrupt
