@@ -393,7 +393,7 @@ def convert_scenes(
     overwrite:bool=False,    # Write over what is there
     progress:bool=True       # Show bars
 )->tuple:                    # Paths of train.json, and of val.json or None
-    "Cut-outs in motion over backgrounds, to pre-train a model on"
+    "Pictures in motion: cut-outs over backgrounds become videos to pre-train on"
     for name, n, lo in (('videos', videos, 1), ('held-out', held_out, 0), ('frames', frames, 2), ('size', size, 32)):
         if n < lo: raise DataError(f"--{name} {n}: {lo} or more")
     out, pictures = Path(out), read_pictures(src)
