@@ -65,7 +65,8 @@ def this_process(
     if 'TORCHELASTIC_RUN_ID' in env:
         of, each = number('WORLD_SIZE') or 1, number('LOCAL_WORLD_SIZE') or 1
         return Process(number('RANK') or 0, of, number('LOCAL_RANK') or 0, max(of//each, 1), 'torchrun')
-    if local := number('LOCAL_RANK'): return Process(local, max(number('WORLD_SIZE') or 0, local+1), local, 1, 'lightning')
+    if local := number('LOCAL_RANK'):
+        return Process(local, max(number('WORLD_SIZE') or 0, local+1), local, 1, 'lightning')
     by_srun = number('SLURM_PROCID') is not None and env.get('SLURM_JOB_NAME') not in ('bash', 'interactive')
     if by_srun and (of := number('SLURM_NTASKS') or 1) > 1:
         return Process(number('SLURM_PROCID'), of, number('SLURM_LOCALID') or 0, number('SLURM_NNODES') or 1, 'slurm')

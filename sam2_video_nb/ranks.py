@@ -218,6 +218,7 @@ def how_ended(code:int)->str:   # `code`: as `Popen.returncode`
     try: return f'was ended by {signal.Signals(-code).name}' if code < 0 else f'ended with exit code {code}'
     except ValueError: return f'was ended by signal {-code}'
 
+# %% ../nbs/06_ranks.ipynb #844182f4
 @patch
 def begin(self:Watch, rank:int, of:int, address:str):   # `address`: of rank 0, as the others know it
     "Start to watch, once the group is there"

@@ -102,7 +102,7 @@ def my_videos(
     return [v for v in videos if v in mine]
 
 class NoVideo:
-    "What a process measures that has no video: Lightning would leave it out of a validation of nothing, where others wait"
+    "What a process without a video measures: Lightning would leave it out of a validation, where others wait"
 
 # %% ../../nbs/43_train.module.ipynb #c013
 class VideoData(pl.LightningDataModule):
