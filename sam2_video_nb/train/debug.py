@@ -23,7 +23,7 @@ from ..model.weights import read_start
 from ..model.sam2 import device_of
 from ..model.losses import judged, kept_pixels, presence_loss
 from .callbacks import batch_clip, predicted
-from .module import BadBatch, VideoModule, clips_of, random_states, set_random_states
+from .module import BadBatch, VideoModule, clips_of, random_states, set_random_states, step_settings
 
 # %% ../../nbs/48_train.debug.ipynb #b00e1adc
 class OddFile(ModelError):
@@ -107,10 +107,11 @@ def _checked_settings(d, S):
     "The settings that a step depends on; raises `ConfigError` where they make no sense"
     _expect(isinstance(d, dict) and set(d)=={'loss', 'prompts', 'model', 'precision'}, 'settings')
     for part in ('loss', 'prompts', 'model'): _expect(isinstance(d[part], dict), f'settings: {part}')
-    _expect(set(d['model'])=={'trainable_modules', 'bptt_frames', 'predictor_memory'}, 'settings: model')    # no paths
+    _expect(set(d['model'])==set(step_settings), 'settings: model')    # no paths
     cfg = TrainConf(loss=LossConf(**d['loss']), prompts=PromptConf(**d['prompts']), model=ModelConf(**d['model']))
     cfg.trainer.precision, cfg.data.image_size = d['precision'], S
     cfg.model.audit_gradients = False
+    cfg.model.activation_checkpointing = 'none'        # what is computed twice would be watched twice
     return check_cfg(cfg)
 
 # %% ../../nbs/48_train.debug.ipynb #6cf5c4ff
