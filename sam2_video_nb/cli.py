@@ -281,7 +281,7 @@ A frame without any PNG is not annotated; where some objects have one, nobody lo
 SRC/sav_000001.mp4   SRC/sav_000001_manual.json   (needs the extra 'video')
 Frames between the annotated ones are left out, or kept as not annotated (--all-frames).'''),
     scenes=Format('data.scenes', 'convert_scenes',
-        "Cut-outs in motion over backgrounds, to pre-train a model on", '''
+        "Pictures in motion: cut-outs over backgrounds become videos to pre-train on", '''
 SRC/objects/dog.png (with transparency)   SRC/backgrounds/meadow.jpg (as many as there are; none: made textures)'''),
     tiff=Format('data.formats', 'convert_tiff',
         "A TIFF stack of pictures and one of labels; no label is absent", '''
