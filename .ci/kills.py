@@ -77,7 +77,9 @@ def moments(run, rng, seconds):
     def half(name, times=1):          # a file that is being written
         if times > 1 and not written(last, times-1): return False
         return any(p.name.startswith(f'.{name}.') for p in (run/'checkpoints').glob('.*'))
-    def training(): return read_status(run).get('state') in ('training', 'validating') and said('resumed from') or written(last)
+    def training():
+        going_on = read_status(run).get('state') in ('training', 'validating') and said('resumed from')
+        return going_on or written(last)
     since = []
     def a_while():
         if training() and not since: since.append(time.monotonic())
@@ -100,7 +102,8 @@ def killed(words, run, rng, seconds):
     while True:
         code = ended(pid)
         if code==0: return None
-        if code is not None: raise SystemExit(f'{run.name}: exit {code}:\n{run.with_suffix(".out").read_text()[-3000:]}')
+        if code is not None:
+            raise SystemExit(f'{run.name}: exit {code}:\n{run.with_suffix(".out").read_text()[-3000:]}')
         if known[name](): break
         time.sleep(0 if 'while' in name else .005)
     os.killpg(pid, signal.SIGKILL)
@@ -132,9 +135,10 @@ def differences(a, b, where=''):
 def read(path):
     "A checkpoint without what is of its folder or of how often it was started"
     c = torch.load(path, map_location='cpu', weights_only=True)
-    return {k: c[k] for k in ('state_dict', 'optimizer_states', 'lr_schedulers', 'sam2_video_nb', 'losses', 'global_step',
-                              'epoch', 'random_states', 'metrics_csv')} | dict(
-        early={k: v for k, v in c['callbacks'].items() if k.startswith('EarlyStopping')})
+    kept = ('state_dict', 'optimizer_states', 'lr_schedulers', 'sam2_video_nb', 'losses', 'global_step', 'epoch',
+            'random_states', 'metrics_csv')
+    early = {k: v for k, v in c['callbacks'].items() if k.startswith('EarlyStopping')}
+    return {k: c[k] for k in kept} | dict(early=early)
 
 def compare(ref, run):
     "Where a run that was killed differs from the one that was not"

@@ -556,7 +556,8 @@ def resumed_run(
         if settings.resume is None: return settings, None
     run = run_of(settings.resume)
     if run is None or not (run/'config.yaml').is_file(): return None, None
-    return go_on_with(read_cfg(run/'config.yaml'), settings, c.given), run
+    allow = settings.resume_allow or ()
+    return go_on_with(read_cfg(run/'config.yaml'), settings, c.given, allow), run
 
 # %% ../nbs/60_cli.ipynb #27bcbd16
 def there_already(path:Path)->Path:

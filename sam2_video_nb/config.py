@@ -283,12 +283,10 @@ class DataConf(Settings, group='data'):
     train_path:Optional[str] = opt(None,
         "COCO-video JSON to train on; empty: the built-in moving shapes", path=exists)
     val_path:Optional[str] = opt(None,
-        "COCO-video JSON to validate on; empty: videos held out of train_path; 'none': no validation",
-        path=exists)
+        "COCO-video JSON to validate on; empty: videos held out of train_path; 'none': no validation", path=exists)
     test_path:Optional[str] = opt(None,
         "COCO-video JSON that nothing is chosen on: measured before training, and after it with best.ckpt; "
-        "empty: none",
-        path=exists)
+        "empty: none", path=exists)
     image_root:Optional[str] = opt(None,
         "folder that every file_name starts from; empty: the folder of the JSON", path=exists)
     allow_absolute:bool = opt(False, "allow a file_name that leads out of image_root")
@@ -297,8 +295,7 @@ class DataConf(Settings, group='data'):
         "8 bytes a pixel)", lo=1)
     annotated_key:str = opt('is_annotated', "image field that says whether a frame was annotated")
     objects:str = opt('auto',
-        "what an object is: a track, or all of a category merged; auto: tracks where every annotation has "
-        "one",
+        "what an object is: a track, or all of a category merged; auto: tracks where every annotation has one",
         choices=['auto', 'instance', 'category'])
     image_size:Optional[int] = opt(None,
         "side of the square that frames are resized to, pixels; empty: 128 for nano, 1024 for the others",
@@ -306,8 +303,7 @@ class DataConf(Settings, group='data'):
     video_clip_length:int = opt(4, "frames in a training clip", lo=1)
     stride:int = opt(4, "frames between the starts of neighbouring clips", lo=1)
     frame_interval:Any = opt(1,
-        "step between the frames of a clip; [lo,hi] draws one for each clip when training",
-        check=frame_intervals)
+        "step between the frames of a clip; [lo,hi] draws one for each clip when training", check=frame_intervals)
     random_start:bool = opt(True, "shift a clip's start by less than `stride` when training")
     reverse_prob:float = opt(0., "chance that a training clip runs backwards", lo=0, hi=1)
     short_videos:str = opt('pad',
@@ -330,14 +326,12 @@ class DataConf(Settings, group='data'):
         choices=['off', 'ram', 'disk', 'auto'])
     feature_cache_gb:float = opt(8., "most that kept features may take, in memory or on disk; the rest is computed",
         lo=0)
-    val_fraction:float = opt(0.2,
-        "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
+    val_fraction:float = opt(0.2, "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
     hflip_prob:float = opt(0.5, "chance of a left-right flip", lo=0, hi=1)
     affine_degrees:float = opt(0., "furthest rotation and shear, degrees", lo=0)
     affine_scale:float = opt(0., "furthest change of scale: 0.1 is 0.9 to 1.1", lo=0, hi=1)
     affine_shift:float = opt(0., "furthest shift, as a share of the side", lo=0)
-    jitter:float = opt(0.1,
-        "furthest change of brightness, contrast and saturation: 0.1 is 0.9 to 1.1", lo=0, hi=1)
+    jitter:float = opt(0.1, "furthest change of brightness, contrast and saturation: 0.1 is 0.9 to 1.1", lo=0, hi=1)
     grey_prob:float = opt(0.05, "chance of a grey clip", lo=0, hi=1)
     synth_videos:int = opt(96, "built-in data: videos to make (a sixth of them held out)", lo=2)
     synth_frames:int = opt(10, "built-in data: frames of a video", lo=1)
@@ -1244,11 +1238,12 @@ def changed_keys(
 
 def go_on_with(
     saved:TrainConf,  # Of the run that is resumed
-    cfg:TrainConf,    # As composed: `resume`, `resume_allow`, what is to change
-    given=()          # `Override`s that it was composed with
+    cfg:TrainConf,    # As composed: `resume`, what is to change
+    given=(),         # `Override`s that it was composed with
+    allow=()          # Globs of keys that may change although they make it another run
 )->TrainConf:         # A copy of `saved` with what may change
     "The settings of a run that is resumed; raises `ConfigError` with the keys that would make it another run"
-    known, allow, changed = dict(config_keys()), cfg.resume_allow or [], changed_keys(saved, cfg, given)
+    known, changed = dict(config_keys()), changed_keys(saved, cfg, given)
     for g in allow:
         if not any(fnmatchcase(k, g) for k in known): raise unknown_key(g, known)
     if fixed := [k for k in changed if k.startswith('optimizer.')]: raise ConfigError(

@@ -41,7 +41,7 @@ def new_run(
 
 # %% ../nbs/04_run.ipynb #704b30be
 def _lock(f):
-    "Try to lock an open file; False where another process has it. Where there are no locks, there is nothing to wait for"
+    "Try to lock an open file; False where another process has it. Without locks there is nothing to wait for"
     try: import fcntl
     except ImportError: return True
     try: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -590,7 +590,8 @@ def waiting_row(
     "What will be logged of the step that has just ended"
     loop, connector = trainer.fit_loop.epoch_loop, trainer._logger_connector
     current = loop.batch_progress.current
-    if current.processed!=current.completed+1 or loop._should_accumulate() or not connector.should_update_logs: return {}
+    within = current.processed!=current.completed+1 or loop._should_accumulate()
+    if within or not connector.should_update_logs: return {}
     return {k: float(v) for k, v in connector.metrics['log'].items()}
 
 def rows_by_now(

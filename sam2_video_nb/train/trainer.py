@@ -580,7 +580,7 @@ def _memory_error(e, cfg, batch):
     if 'DataLoader worker' in said:
         full = 'Bus error' in said or 'shared memory' in said
         why = "/dev/shm is full: make it larger (docker: --shm-size), or lower data.num_workers" if full else (
-            "was the machine's memory full? lower data.num_workers or data.cache_frames, or ask for more (SLURM: --mem)")
+            "was the machine's memory full? lower data.num_workers or data.cache_frames, or get more (SLURM: --mem)")
         return ModelError(f"a process that loads clips is gone ({said[:150].rstrip('. ')}): {why}")
     gpu = isinstance(e, torch.OutOfMemoryError) or 'backend out of memory' in said
     cpu = isinstance(e, MemoryError) or "can't allocate memory" in said or 'not enough memory' in said
@@ -604,7 +604,8 @@ def _whence(resumed, about, n_clips):   # the checkpoint, what it says of itself
     "From where a run goes on, in words"
     place, step = about.get('place') or {}, counted(about.get('step') or 0, 'step')
     epoch, taken = about.get('epoch') or 0, min(place.get('clips', n_clips), n_clips)
-    where = f"in epoch {epoch}, {taken} of its {n_clips} clips taken" if place and not place['whole'] else f"epoch {epoch} done"
+    within = place and not place['whole']
+    where = f"in epoch {epoch}, {taken} of its {n_clips} clips taken" if within else f"epoch {epoch} done"
     then = '; its validation comes first' if place.get('validate') else ''
     return f"resumed from {resumed}: {step} done, {where}{then}"
 
