@@ -32,7 +32,7 @@ def size_of(
 
 # %% ../../nbs/21_model.weights.ipynb #w14b
 _seal = b'sam2_video_nb blake2b '        # and 32 hexadecimal digits
-_no_comment = b'PK\x05\x06'            # begins the 22 bytes that end a ZIP without a comment
+_end_record = b'PK\x05\x06'            # begins the 22 bytes that end a ZIP, but for its comment
 
 def _hash_of(f, size):
     "The seal's hash of the first `size` bytes of an open file"
@@ -51,7 +51,7 @@ def seal(
     with open(path, 'r+b') as f:
         size = f.seek(0, 2)
         f.seek(size-22)
-        if f.read(4)!=_no_comment: raise ModelError(f"{path}: not written by torch.save, so it cannot be sealed")
+        if f.read(4)!=_end_record: raise ModelError(f"{path}: not written by torch.save, so it cannot be sealed")
         comment = _seal + _hash_of(f, size-2)
         f.seek(size-2)                     # the comment's length, so far 0
         f.write(len(comment).to_bytes(2, 'little') + comment)
@@ -64,11 +64,13 @@ def check_seal(
     n = len(_seal) + 32
     with open(path, 'rb') as f:
         size = f.seek(0, 2)
-        if size < n+22: return False
-        f.seek(size-n)
-        comment = f.read(n)
-        if not comment.startswith(_seal): return False
-        if _hash_of(f, size-n-2)==comment[len(_seal):]: return True
+        f.seek(max(size-n-22, 0))
+        tail = f.read()
+        at = tail.rfind(_end_record)
+        comment, wanted = tail[at+22:], int.from_bytes(tail[at+20:at+22], 'little')
+        cut = at >= 0 and wanted!=len(comment)
+        if not cut and not (at >= 0 and comment.startswith(_seal)): return False
+        if not cut and _hash_of(f, size-n-2)==comment[len(_seal):]: return True
     raise ModelError(f"{path}: damaged: not the bytes that were written; take another checkpoint of the run, or a copy")
 
 # %% ../../nbs/21_model.weights.ipynb #w14d
