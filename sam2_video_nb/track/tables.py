@@ -122,7 +122,8 @@ def _figure(x): return '' if x is None else f'{x:.3f}'
 
 def _markdown_cell(v):
     "A name may hold what ends a cell, is HTML, or would fetch a picture"
-    text = ''.join(c if is_line(c) else ' ' for c in str(v)).replace('&', '&amp;').replace('<', '&lt;')
+    text = ''.join(c if is_line(c) else ' ' for c in str(v))
+    text = re.sub('&(?=#?\\w+;)', '&amp;', text).replace('<', '&lt;')        # J&F is one as it is
     return re.sub(r'([\\|\[])', r'\\\1', text)
 
 def _markdown_lines(head, rows):
