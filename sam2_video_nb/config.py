@@ -382,12 +382,12 @@ class ModelConf(Settings, group='model'):
         "computed twice; what is learnt reaches less far back; empty: the whole clip",
         lo=2)
     activation_checkpointing:str = opt('parts',
-        "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses; as fast "
-        "as none) or frame (each frame as a whole: the least memory, a sixth more time)",
+        "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses, in "
+        "pieces) or frame (each frame as a whole: the least memory, a fifth more operations than parts)",
         choices=['none', 'parts', 'frame'])
     attention_dropout:bool = opt(True,
-        "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, which is faster "
-        "and lets a GPU use its fused attention")
+        "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, and a GPU can "
+        "use its fused attention")
     predictor_memory:bool = opt(False,
         "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
         "tracking always does")
