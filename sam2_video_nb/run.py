@@ -54,7 +54,7 @@ def held(
 ):        # Context
     "Inside, the folder is ours; raises `ConfigError` that says who has it"
     run = Path(run)
-    try: f = None if not first_process() else open(run/'run.lock', 'a+', encoding='utf-8')
+    try: f = None if not first_process() else open(run/'run.lock', 'a+b', buffering=0)     # nothing is tried again
     except OSError: f = None                   # a folder that cannot be written to is reported by what writes there
     if f is None:
         yield
@@ -62,12 +62,11 @@ def held(
     with f:
         if not _lock(f):
             f.seek(0)
-            who = ' '.join(f.read(200).split()) or 'another process'
+            who = ' '.join(f.read(200).decode(errors='replace').split()) or 'another process'
             raise ConfigError(f"{run}: in use by {who}: wait until it ends, stop it, or name another folder")
         try:
             f.truncate(0)
-            f.write(f'process {os.getpid()} on {socket.gethostname()}')
-            f.flush()
+            f.write(f'process {os.getpid()} on {socket.gethostname()}'.encode())
         except OSError: pass                   # a full disk: the lock holds without a name on it
         yield
 
