@@ -667,7 +667,13 @@ class RawClips(Dataset):
 # %% ../../nbs/14_data.clips.ipynb #198ca3ab
 class ClipLoader(DataLoader):
     "A loader that counts the seconds that somebody waited for it"
-    waited = 0.
+    def __init__(self,
+        ds,         # Dataset
+        **kwargs    # As `DataLoader` takes them
+    ):
+        super().__init__(ds, **kwargs)
+        self.waited = 0.     # seconds
+
     def __iter__(self):
         batches, start = super().__iter__(), time.perf_counter()
         for batch in batches:
