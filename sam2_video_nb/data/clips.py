@@ -668,10 +668,10 @@ class RawClips(Dataset):
 class ClipLoader(DataLoader):
     "A loader that counts the seconds that somebody waited for it"
     def __init__(self,
-        ds,         # Dataset
+        dataset,    # Of clips
         **kwargs    # As `DataLoader` takes them
     ):
-        super().__init__(ds, **kwargs)
+        super().__init__(dataset, **kwargs)
         self.waited = 0.     # seconds
 
     def __iter__(self):
