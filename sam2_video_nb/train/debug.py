@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['OddFile', 'Recorded', 'read_bad', 'tensors_in', 'all_finite', 'Watch', 'ObjectTerms', 'object_terms', 'PartGradient',
-           'part_gradients', 'Findings', 'in_precision', 'replay']
+           'part_gradients', 'Findings', 'replay']
 
 # %% ../../nbs/48_train.debug.ipynb #de9f35c5
 import math
@@ -20,7 +20,7 @@ from ..config import *
 from ..core import *
 from ..show import clip_frames, strip
 from ..model.weights import read_start
-from ..model.sam2 import device_of
+from ..model.sam2 import device_of, in_precision
 from ..model.losses import judged, kept_pixels, presence_loss
 from .callbacks import batch_clip, predicted
 from .module import BadBatch, VideoModule, clips_of, random_states, set_random_states, step_settings
@@ -252,17 +252,6 @@ def _odd_inputs(module, bad):
     return out + [f'prompt of object {i}' for i, p in zip(bad.batch.obj_ids, bad.prompts) if not all_finite(p)]
 
 # %% ../../nbs/48_train.debug.ipynb #c844fcd2
-def in_precision(
-    module,          # Changed in place
-    precision:str,   # As trainer.precision
-    device
-):                   # Context
-    "The precision of a run"
-    number = {'16': torch.float16, 'bf16': torch.bfloat16, '64': torch.float64}.get(precision.split('-')[0])
-    if number and precision.endswith('true'): module.to(number)
-    mixed = number if precision.endswith('mixed') else None
-    return torch.autocast(torch.device(device).type, dtype=mixed or torch.bfloat16, enabled=mixed is not None)
-
 def replay(
     recorded:Recorded,   # As `read_bad` gives it
     accelerator='cpu'    # Where
@@ -275,7 +264,7 @@ def replay(
     try:
         try: set_random_states(bad.random_states)
         except RuntimeError as e: raise ModelError(f"{recorded.path}: random draws of another kind ({e})") from None
-        with in_precision(module, str(cfg.trainer.precision), device), Watch(module.model.sam2) as watch:
+        with in_precision(device, cfg.trainer.precision), Watch(module.model.sam2) as watch:
             outs = module.model(batch, prompts)
             losses = module.loss(outs, batch)
             losses['loss'].backward()

@@ -366,11 +366,6 @@ def write_bad(self:VideoModule, bad:BadBatch)->str:
 
 # %% ../../nbs/43_train.module.ipynb #97bc2083
 @patch
-def in_any(self:VideoModule, mine:bool)->bool:
-    "Is it so in any process of this run? All of them ask at once"
-    return self.trainer.strategy.reduce_boolean_decision(mine, all=False) if self.trainer.world_size>1 else mine
-
-@patch
 def gone_bad(self:VideoModule,
     bad   # `BadBatch`; None: another process has it
 ):
@@ -401,7 +396,7 @@ def check_gradient(self:VideoModule):
 @patch
 def on_before_optimizer_step(self:VideoModule, optimizer):
     bad, self.bad = self.bad, None
-    skip = self.in_any(bad is not None)
+    skip = any_rank(bad is not None)
     if skip: self.gone_bad(bad)
     if skip or not self.good: optimizer.zero_grad(set_to_none=True)      # what has no gradient stays as it is
     else: self.in_row = 0
