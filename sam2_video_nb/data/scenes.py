@@ -234,6 +234,7 @@ def matrices(self:Motion)->Tensor:   # (T,2,3)
     turn = torch.stack([torch.stack([c/w, s/w], -1), torch.stack([-s/h, c/h], -1)], -2)
     return torch.cat([turn, -(turn @ self.center[...,None])], -1)
 
+# %% ../../nbs/19_data.scenes.ipynb #713379a5
 def moved(
     layer:Tensor,         # (C,h,w)
     motion:Motion,        # Of T frames
@@ -241,8 +242,8 @@ def moved(
     beyond:str='zeros'    # What is beyond the layer: zeros, reflection
 )->Tensor:                # (T,C,size,size)
     "A layer as the frames show it"
-    T = len(motion.center)
-    at = F.affine_grid(motion.matrices(), (T,1,size,size), align_corners=False)
+    T, (y, x), m = len(motion.center), _grid(size)[...,None], motion.matrices()[:,None,None]
+    at = x*m[...,0] + y*m[...,1] + m[...,2]               # several times faster than `affine_grid`
     if motion.bend is not None:
         shift = F.grid_sample(motion.bend.permute(0,3,1,2), at, padding_mode='border', align_corners=False)
         at = at + shift.permute(0,2,3,1)
