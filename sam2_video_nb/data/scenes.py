@@ -179,7 +179,8 @@ def thing(
     made:float=.35       # Chance of a made one; without cut-outs all are
 )->Tensor:               # (4,size,size) in 0 to 1: colour and transparency
     "Something that can move"
-    if not pictures.objects or rand(gen)<made: return torch.cat([surface(pictures, size, gen, least=.1), blob(size, gen)[None]])
+    if not pictures.objects or rand(gen)<made:
+        return torch.cat([surface(pictures, size, gen, least=.1), blob(size, gen)[None]])
     x = _squared(choose(pictures.objects, gen).float()/255, size)
     if rand(gen)<.5: x = x.flip(-1)
     rgb = tint(x[:3], gen)
