@@ -6,9 +6,9 @@
 __all__ = ['limits', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataError', 'EmptyMask', 'PromptError', 'ModelError',
            'as_written', 'RankLost', 'Limits', 'set_limits', 'check_pixels', 'check_regular', 'open_picture',
            'read_image', 'picture_size', 'normalised', 'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle',
-           'rle_decode', 'rle_areas', 'any_pixel', 'resize_masks', 'Clip', 'ClipBatch', 'Prompt', 'FrameOut',
-           'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error', 'written_whole', 'append_whole',
-           'counted', 'safe_name', 'is_line']
+           'rle_decode', 'rle_areas', 'any_pixel', 'resize_masks', 'Clip', 'ClipBatch', 'on_device', 'rows_of',
+           'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error', 'written_whole',
+           'append_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, stat
@@ -320,7 +320,7 @@ def any_pixel(
     masks:Tensor   # (…,H,W) bool
 )->Tensor:         # (…) bool
     "Which masks have a pixel"
-    if masks.device.type!='cpu': return masks.flatten(-2).any(-1)
+    if masks.device.type!='cpu' or type(masks) is not Tensor: return masks.flatten(-2).any(-1)   # numpy cannot
     return torch.from_numpy(masks.numpy().reshape(*masks.shape[:-2], -1).any(-1))     # a hundred times as fast
 
 def resize_masks(
@@ -345,9 +345,10 @@ VISIBLE, ABSENT, UNLABELLED = 1, 0, -1
 # %% ../nbs/01_core.ipynb #a214d405
 class _TensorFields:
     "Base of a dataclass whose tensors are moved together and shown by their shapes"
+    stays = ()     # small ones that steer a step: whoever asks them must not have to wait for a GPU
     def _map(self, f):
-        tensors = {k.name: v for k in fields(self) if isinstance(v := getattr(self, k.name), Tensor)}
-        return replace(self, **{k: f(v) for k, v in tensors.items()})
+        values = {k.name: getattr(self, k.name) for k in fields(self) if k.name not in self.stays}
+        return replace(self, **{k: f(v) for k, v in values.items() if isinstance(v, Tensor)})
 
     def to(self, device):
         "The same on a device; toward the CPU it waits, since what is read there must have arrived"
@@ -390,11 +391,12 @@ class Clip(_TensorFields):
 @dataclass(repr=False)
 class ClipBatch(_TensorFields):
     "`B` clips, their objects side by side"
+    stays = 'state', 'prompt_frame', 'obj_to_video'
     images:Tensor             # (B,T,3,S,S) float32; uint8 while `changes` are to be done
     masks:Tensor              # (T,O,S,S) bool
-    state:Tensor              # (T,O) int8
-    prompt_frame:Tensor       # (O,) int64
-    obj_to_video:Tensor       # (O,) int64, index into the B clips
+    state:Tensor              # (T,O) int8, always on the CPU
+    prompt_frame:Tensor       # (O,) int64, likewise
+    obj_to_video:Tensor       # (O,) int64, index into the B clips, likewise
     obj_ids:list              # (O,)
     cat_ids:Tensor            # (O,) int64
     video_ids:list            # (B,)
@@ -408,11 +410,28 @@ class ClipBatch(_TensorFields):
     draws:Optional[list]=field(default=None, repr=False)  # (B,) of (epoch, number), as the clips have it
     prints:Optional[list]=None    # (B,) of the same of each clip
     changes:Optional[list]=None   # (B,) what is left to do to each clip's frames, where they are as read
+    prompts:Optional[list]=field(default=None, repr=False)   # (O,) `Prompt`s made by the loader; masks are left out
     def __len__(self): return len(self.images)
     @property
     def n_objects(self): return self.masks.shape[1]
     @property
     def n_frames(self): return self.images.shape[1]
+
+# %% ../nbs/01_core.ipynb #53a0bdd8
+def on_device(
+    numbers:list,   # Plain numbers
+    device,         # Where they are wanted
+    dtype=None      # None: as PyTorch takes them
+)->Tensor:
+    "Numbers as a tensor elsewhere, without waiting for what a GPU still has to do"
+    return torch.tensor(numbers, dtype=dtype).to(device, non_blocking=torch.device(device).type!='cpu')
+
+def rows_of(
+    x:Tensor,   # (n,…)
+    rows:list   # Ascending
+)->Tensor:
+    "Some rows; the tensor itself where these are all of them"
+    return x if len(rows)==len(x) else x.index_select(0, on_device(rows, x.device, torch.long))
 
 # %% ../nbs/01_core.ipynb #c014
 class Prompt(NamedTuple):

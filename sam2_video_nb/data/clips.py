@@ -393,6 +393,7 @@ class VideoClips(Dataset):
         conf = checked(conf or DataConf(image_size=128), DataConf)
         self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
         self.prints = False   # does a clip say what its frames are known by? The feature cache asks for it
+        self.prompter = None  # function of a batch: the prompts that it brings along; training asks for them
         self.taken = {}       # epoch → clips of it that an earlier run has trained on
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
         self.cache = FrameCache(coco, self.size, cached_frames(conf, conf.num_workers or 0), exact=not train)
@@ -582,10 +583,14 @@ def _places(clips):
 # %% ../../nbs/14_data.clips.ipynb #70b7ba8c
 def collate(
     clips:list,  # Of `Clip`, all of one length and size
-    shape=(0,0)  # (T,S) of clips, for a batch without any
+    shape=(0,0), # (T,S) of clips, for a batch without any
+    prompter=None  # Function of a batch: its `prompts`
 )->ClipBatch:    # Objects of clip 0 first
     "Several clips as one batch"
     if not clips: return no_clips(*shape)
+    if prompter:
+        batch = collate(clips)
+        return replace(batch, prompts=prompter(batch))
     shapes = {tuple(c.images.shape) for c in clips}
     if len(shapes) > 1:
         raise DataError(f"clips of different shapes {sorted(shapes)} in a batch: "
@@ -725,7 +730,8 @@ def clip_loader(
     kwargs = dict(generator=generator(ds.seed, 'loader'), worker_init_fn=in_worker) | kwargs
     order = order or (ClipOrder(ds) if train else SequentialSampler(ds))
     batches = ClipBatches(order, conf.batch_size or 1, False, process, processes)
-    collate_clips, workers = partial(collate, shape=(conf.video_clip_length, ds.size)), conf.num_workers or 0
+    workers, shape = conf.num_workers or 0, (conf.video_clip_length, ds.size)
+    collate_clips = partial(collate, shape=shape, prompter=ds.prompter)
     ds.cache.n = cached_frames(conf, workers)
     return ClipLoader(RawClips(ds) if raw else ds, batch_sampler=batches, collate_fn=collate_clips,
         num_workers=workers, persistent_workers=workers > 0,

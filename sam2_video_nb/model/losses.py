@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['loss_terms', 'pixel_losses', 'loss_presets', 'at_once', 'pixel_mean', 'bce_loss', 'focal_loss', 'dice_loss',
            'mask_iou', 'iou_loss', 'presence_loss', 'temporal_loss', 'loss_weights', 'VideoLoss', 'upsample',
-           'check_batch', 'check_outs', 'kept_pixels', 'judged', 'presence_sum', 'tied_zero']
+           'check_batch', 'objects_in', 'check_outs', 'kept_pixels', 'beside_ignored', 'judged', 'presence_sum',
+           'tied_zero']
 
 # %% ../../nbs/23_model.losses.ipynb #c002
 from collections import defaultdict
@@ -17,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from fastcore.basics import patch
 from ..config import ConfigError, LossConf, checked
 from ..core import ABSENT, UNLABELLED, VISIBLE, ClipBatch, DataError, FrameOut, ModelError
+from ..core import any_pixel, on_device, rows_of
 
 # %% ../../nbs/23_model.losses.ipynb #c005
 def _in_float(x): return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
@@ -251,7 +253,7 @@ def check_batch(
 ):
     "Raise `DataError` where masks are not bool or contradict the states"
     _checked_logits(batch.masks, batch.masks)
-    has = batch.masks.flatten(2).any(2)
+    has = any_pixel(batch.masks).cpu()
     visible, absent = batch.state==VISIBLE, batch.state==ABSENT
     contradictions = {"visible but its mask is empty": visible & ~has, "absent but its mask has pixels": absent & has}
     for what, wrong in contradictions.items():
@@ -259,12 +261,20 @@ def check_batch(
         t, o = wrong.nonzero()[0].tolist()
         raise DataError(f"{_object_frame(batch, t, o)}: {what}: state and mask must agree")
 
+# %% ../../nbs/23_model.losses.ipynb #9e96b8ac
+def objects_in(
+    batch:ClipBatch,
+    *states          # VISIBLE, ABSENT, UNLABELLED
+)->list:             # T lists of objects
+    "Which objects are in one of some states, frame by frame"
+    return [[o for o, s in enumerate(frame) if s in states] for frame in batch.state.tolist()]
+
 # %% ../../nbs/23_model.losses.ipynb #a4ac0445
 def _check_steps(steps, batch, t):
     "Raise `ModelError` where the click steps of frame `t` do not fit"
-    labelled = (batch.state[t] != UNLABELLED).nonzero()
-    if not steps and len(labelled):
-        where = _object_frame(batch, t, labelled[0].item())
+    labelled = objects_in(batch, VISIBLE, ABSENT)[t]
+    if not steps and labelled:
+        where = _object_frame(batch, t, labelled[0])
         raise ModelError(f"{where}: labelled, but the model gave no output for the frame")
     O = batch.state.shape[1]
     for out in steps or []:
@@ -288,17 +298,23 @@ def kept_pixels(
     t:int            # Frame of the clip
 ):                   # (O,S,S) bool, or None where nothing is ignored
     "The pixels that count for each object: all but its video's ignore regions"
-    return None if batch.ignore is None else ~batch.ignore[t][batch.obj_to_video]
+    if batch.ignore is None: return None
+    return ~batch.ignore[t].index_select(0, batch.obj_to_video.to(batch.ignore.device, non_blocking=True))
 
 # %% ../../nbs/23_model.losses.ipynb #b1db937d
+def beside_ignored(
+    batch:ClipBatch
+):                   # (T,O) bool, where the masks are; None: nothing is ignored
+    "Which masks have a pixel that counts"
+    if batch.ignore is None: return None
+    return torch.stack([any_pixel(m & kept_pixels(batch, t)) for t, m in enumerate(batch.masks)])
+
 def judged(
     batch:ClipBatch
 )->Tensor:           # (T,O) bool
     "Object-frames that count for the mask terms: visible, and not all under ignore regions"
-    seen = batch.state == VISIBLE
-    if batch.ignore is None: return seen
-    in_part = [(m & kept_pixels(batch, t)).flatten(1).any(1) for t, m in enumerate(batch.masks)]
-    return seen & torch.stack(in_part)
+    seen, beside = (batch.state==VISIBLE).to(batch.masks.device, non_blocking=True), beside_ignored(batch)
+    return seen if beside is None else seen & beside
 
 # %% ../../nbs/23_model.losses.ipynb #96c1c6ab
 def presence_sum(
@@ -307,8 +323,9 @@ def presence_sum(
     t:int              # The frame
 )->Tensor:
     "The presence loss of a frame, summed over its labelled objects"
-    known = (batch.state[t] != UNLABELLED).nonzero()[:,0]
-    return presence_loss(out.presence[known,0], batch.state[t,known]==VISIBLE).sum()
+    known, states, logits = objects_in(batch, VISIBLE, ABSENT)[t], batch.state.tolist()[t], out.presence[:,0]
+    present = on_device([states[o]==VISIBLE for o in known], logits.device, torch.bool)
+    return presence_loss(rows_of(logits, known), present).sum()
 
 # %% ../../nbs/23_model.losses.ipynb #c054
 @patch
@@ -316,14 +333,17 @@ def step_terms(self:VideoLoss,
     out:FrameOut,      # One click step of a frame
     batch:ClipBatch,
     t:int,             # The frame
-    rows:Tensor        # (n,) objects that count for the mask terms
+    rows:list,         # Objects that are visible
+    beside=None        # (O,) bool, those of them that count; None: all
 )->tuple:              # Term: its sum over objects; best candidate (O,)
     "Every term but the temporal one, summed over objects"
     sums, best = {}, torch.zeros(len(out.mask_logits), dtype=torch.long, device=out.mask_logits.device)
-    if len(rows) and any(w for k, w in self.weights.items() if k != 'presence'):
-        keep = kept_pixels(batch, t)
-        keep = None if keep is None else keep[rows]
-        terms, best[rows] = self.mask_terms(out.mask_logits[rows], out.ious[rows], batch.masks[t,rows], keep)
+    if rows and any(w for k, w in self.weights.items() if k != 'presence'):
+        of, keep = partial(rows_of, rows=rows), kept_pixels(batch, t)
+        given = of(out.mask_logits), of(out.ious), of(batch.masks[t]), None if keep is None else of(keep)
+        terms, found = self.mask_terms(*given)
+        best = best.index_copy(0, on_device(rows, best.device), found)
+        if beside is not None: terms = {k: torch.where(of(beside), v, 0) for k, v in terms.items()}
         sums = {k: v.sum() for k, v in terms.items()}
     if self.weights['presence']: sums['presence'] = presence_sum(out, batch, t)
     return sums, best
@@ -341,14 +361,14 @@ def tied_zero(
 def clip_sums(self:VideoLoss,
     outs,             # List over T frames of lists of `FrameOut`
     batch:ClipBatch,
-    seen:Tensor       # (T,O) bool, what counts for the mask terms
+    beside=None       # As `beside_ignored` gives it
 )->tuple:             # Term: its sum; frame: (O,h,w) logits of the best candidate after the frame's last click
     "Every term but the temporal one, summed over the clip; the click steps of a frame count as their mean"
-    zero = tied_zero(outs)
+    zero, seen = tied_zero(outs), objects_in(batch, VISIBLE)
     sums, last = defaultdict(lambda: zero), {}
     for t, steps in enumerate(outs):
         for out in steps or []:
-            terms, best = self.step_terms(out, batch, t, seen[t].nonzero()[:,0])
+            terms, best = self.step_terms(out, batch, t, seen[t], None if beside is None else beside[t])
             for k, v in terms.items(): sums[k] = sums[k] + v/len(steps)
             last[t] = out.mask_logits[torch.arange(len(best), device=best.device), best]
     return sums, last
@@ -356,25 +376,28 @@ def clip_sums(self:VideoLoss,
 # %% ../../nbs/23_model.losses.ipynb #411886bb
 def _pair_loss(last, batch, t, rows):
     "`temporal_loss` of the objects `rows` from frame `t-1` to `t`, (n,)"
-    size = batch.masks.shape[-2:]
-    prev, this = (upsample(last[i][rows][:,None], size)[:,0] for i in (t-1, t))
-    keep = None if batch.ignore is None else (kept_pixels(batch, t-1) & kept_pixels(batch, t))[rows]
-    return temporal_loss(prev, this, batch.masks[t-1,rows], batch.masks[t,rows], keep)
+    size, of = batch.masks.shape[-2:], partial(rows_of, rows=rows)
+    prev, this = (upsample(of(last[i])[:,None], size)[:,0] for i in (t-1, t))
+    keep = None if batch.ignore is None else of(kept_pixels(batch, t-1) & kept_pixels(batch, t))
+    return temporal_loss(prev, this, of(batch.masks[t-1]), of(batch.masks[t]), keep)
 
 # %% ../../nbs/23_model.losses.ipynb #6bbd221e
 @patch
 def temporal_terms(self:VideoLoss,
     last:dict,         # Frame: (O,h,w) logits of the best candidate after the frame's last click
-    seen:Tensor,       # (T,O) bool, what counts for the mask terms
-    batch:ClipBatch
+    batch:ClipBatch,
+    beside=None        # As `beside_ignored` gives it
 )->tuple:              # Sum over pairs of frames, and how many pairs of object-frames
     "The temporal term between neighbouring frames that are both seen"
-    total, n = 0., 0
+    total, n, seen = 0., 0, objects_in(batch, VISIBLE)
     for t in range(1, len(seen)):
-        rows = (seen[t-1] & seen[t]).nonzero()[:,0]
-        if not len(rows): continue
-        total = total + _pair_loss(last, batch, t, rows).sum()
-        n += len(rows)
+        rows = [o for o in seen[t] if o in seen[t-1]]
+        if not rows: continue
+        loss, both = _pair_loss(last, batch, t, rows), None
+        if beside is not None:
+            both = rows_of(beside[t-1] & beside[t], rows)
+            loss = torch.where(both, loss, 0)
+        total, n = total + loss.sum(), n + (len(rows) if both is None else both.sum())
     return total, n
 
 # %% ../../nbs/23_model.losses.ipynb #c055
@@ -384,25 +407,29 @@ def sums_and_counts(self:VideoLoss,
     batch:ClipBatch   # With at least one clip
 )->tuple:             # Two times (k,), of the terms that have a weight
     "What each term adds up to, and over how many object-frames"
-    check_batch(batch)
     check_outs(outs, batch)
-    seen = judged(batch)
-    sums, last = self.clip_sums(outs, batch, seen)
-    counts = dict.fromkeys(loss_terms, seen.sum()) | dict(presence=(batch.state != UNLABELLED).sum())
+    beside, states = beside_ignored(batch), [s for frame in batch.state.tolist() for s in frame]
+    sums, last = self.clip_sums(outs, batch, beside)
+    seen = states.count(VISIBLE) if beside is None else judged(batch).sum()
+    counts = dict.fromkeys(loss_terms, seen) | dict(presence=len(states)-states.count(UNLABELLED))
     if self.weights['temporal']:
-        total, counts['temporal'] = self.temporal_terms(last, seen, batch)
+        total, counts['temporal'] = self.temporal_terms(last, batch, beside)
         sums['temporal'] = sums['temporal'] + total
     used = [k for k, w in self.weights.items() if w]
-    return torch.stack([sums[k] for k in used]), torch.stack([torch.as_tensor(counts[k]).to(seen.device) for k in used])
+    sums, counts = torch.stack([sums[k] for k in used]), [counts[k] for k in used]
+    if beside is None: return sums, on_device(counts, sums.device)
+    return sums, torch.stack([c if torch.is_tensor(c) else on_device(c, sums.device) for c in counts])
 
 @patch
 def __call__(self:VideoLoss,
     outs,              # List over T frames of lists of `FrameOut`, one a click step; None or [] before any is live
     batch:ClipBatch,   # On the same device
-    summed=None        # Function that adds a tensor (n,) up over several processes; None: there is one
+    summed=None,       # Function that adds a tensor (n,) up over several processes; None: there is one
+    check=True         # Look whether masks fit their states; a GPU has to be waited for then
 )->dict:               # `loss`, and each term that has a weight, unweighted
     "The loss of a clip"
     used = [k for k, w in self.weights.items() if w]
+    if check and len(batch): check_batch(batch)
     if len(batch): sums, counts = self.sums_and_counts(outs, batch)
     else: sums, counts = torch.zeros(2, len(used), device=batch.images.device)
     if summed: sums, counts = summed(torch.cat([sums, counts])).chunk(2)

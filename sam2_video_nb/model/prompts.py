@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['center_point', 'random_points', 'point_prompt', 'box_prompt', 'mask_prompt', 'clicks', 'box', 'scale_prompt',
-           'PromptPolicy', 'prompt_kinds', 'prompts_about', 'prompts_of', 'seen_prompts', 'as_trained', 'noisy']
+           'PromptPolicy', 'carried_prompts', 'prompt_kinds', 'prompts_about', 'prompts_of', 'seen_prompts',
+           'as_trained', 'noisy']
 
 # %% ../../nbs/20_model.prompts.ipynb #c002
 from dataclasses import asdict, fields, replace
@@ -231,6 +232,26 @@ def for_batch(self:PromptPolicy,
         try: prompts.append(self(batch.masks[t,o], of(o)))
         except (EmptyMask, PromptError) as e: raise type(e)(f"{_object_name(batch, o, t)}: {e}") from None
     return prompts
+
+# %% ../../nbs/20_model.prompts.ipynb #a97fc944
+@patch
+def for_loader(self:PromptPolicy,
+    batch:ClipBatch,  # As a loader makes it, on the CPU
+    seed:int          # Of the run
+)->list:              # O prompts, to travel with the batch
+    "A prompt for each object, drawn from (seed, epoch, clip); a mask is left out, since the batch has it"
+    gens = [generator(seed, 'prompts', *draw) for draw in batch.draws]
+    return [p._replace(mask=None) for p in self.for_batch(batch, gens)]
+
+def carried_prompts(
+    batch:ClipBatch  # With `prompts`
+)->list:             # O prompts, where the batch is
+    "The prompts that came with a batch"
+    def there(x): return None if x is None else x.to(batch.masks.device, non_blocking=True)
+    def whole(o, t, p):
+        mask = batch.masks[t,o] if p.kind=='mask' else None
+        return p._replace(pts=there(p.pts), labels=there(p.labels), mask=mask)
+    return [whole(o, t, p) for o, (t, p) in enumerate(zip(batch.prompt_frame.tolist(), batch.prompts))]
 
 # %% ../../nbs/20_model.prompts.ipynb #4ddb244d
 def prompt_kinds(

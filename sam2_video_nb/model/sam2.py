@@ -280,7 +280,8 @@ class Features(NamedTuple):
     def rows(self, i):
         "One frame for each number in `i`; a view where they are all the same"
         if len(set(i))==1: return Features([m[i[0]][None].expand(len(i), -1, -1, -1) for m in self.maps], self.pos)
-        return Features([m[i] for m in self.maps], self.pos)
+        order = on_device(i, self.pos.device)
+        return Features([m.index_select(0, order) for m in self.maps], self.pos)
 
 # %% ../../nbs/22_model.sam2.ipynb #f64bd950
 encoded_pixels = 1<<18   # at once: one frame of 512 px, four of 256
@@ -534,7 +535,8 @@ def group_step(
     if len(kinds)==1: fo, memory = step(feats, prompts)
     else:
         fos, mems = zip(*(step(feats.rows(rows), [prompts[i] for i in rows]) for rows in kinds))
-        order = torch.tensor(sum(kinds, [])).argsort().to(fos[0].best.device)
+        at = sum(kinds, [])
+        order = on_device([at.index(i) for i in range(len(at))], fos[0].best.device)
         fo, memory = _cat(fos, order), _cat_memory(mems, order)
     if remember: group.bank.write(t, memory, prompted=prompts is not None)
     return fo
@@ -542,8 +544,9 @@ def group_step(
 # %% ../../nbs/22_model.sam2.ipynb #c045
 def _spread(parts, rows, O):
     "`FrameOut`s of some groups as one of all `O` objects; rows of objects not yet live are zero"
-    order = torch.tensor(sum(rows, []), device=parts[0].best.device)
-    fo = _cat(parts, slice(None))
+    fo, rows = _cat(parts, slice(None)), sum(rows, [])
+    if rows==list(range(O)): return fo
+    order = on_device(rows, parts[0].best.device)
     return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo))
 
 # %% ../../nbs/22_model.sam2.ipynb #3db3af7b
@@ -616,11 +619,11 @@ def clip_plan(
     B, T = batch.images.shape[:2]
     videos, prompted = batch.obj_to_video.tolist(), batch.prompt_frame.tolist()
     if whole: return ClipPlan([0]*B, [T-1]*B, videos)
-    labelled = (batch.state != UNLABELLED).tolist()
+    states = batch.state.tolist()
     first, last = [T-1]*B, [0]*B
     for o, b in enumerate(videos):
         first[b] = min(first[b], prompted[o])
-        last[b] = max([last[b], prompted[o], *(t for t in range(T) if labelled[t][o])])
+        last[b] = max([last[b], prompted[o], *(t for t in range(T) if states[t][o]!=UNLABELLED)])
     return ClipPlan(first, last, videos)
 
 # %% ../../nbs/22_model.sam2.ipynb #b210176c
@@ -754,7 +757,8 @@ def informative(
     bptt_frames=None        # As in the model
 )->bool:
     "Does some loss of this batch reach back through the memory"
-    def seen_later(t): return bool((batch.state[t][batch.prompt_frame < t] == VISIBLE).any())
+    states, prompted = batch.state.tolist(), batch.prompt_frame.tolist()
+    def seen_later(t): return any(s==VISIBLE and p < t for s, p in zip(states[t], prompted))
     def cut(t): return bptt_frames and t % bptt_frames==0
     return any(seen_later(t) for t in range(1, batch.n_frames) if not cut(t))
 

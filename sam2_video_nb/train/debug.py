@@ -59,7 +59,7 @@ def _checked_indices(what, t, below):
 
 def _checked_batch(d):
     "The `ClipBatch` that a file says"
-    _expect(isinstance(d, dict) and set(d)=={f.name for f in fields(ClipBatch)}, 'batch')
+    _expect(isinstance(d, dict) and set(d)=={f.name for f in fields(ClipBatch)}-{'prompts'}, 'batch')
     sizes = {}
     for name in _tensors:
         if d[name] is not None or name not in ('ignore', 'places'): _checked_tensor(name, d[name], sizes)
@@ -210,7 +210,7 @@ def object_terms(
         for k, values in terms.items():
             for o, v in zip(rows.tolist(), values.tolist()): found[t,o][k] = v
         if not loss.weights['presence']: continue
-        presence = presence_loss(out.presence[:,0], batch.state[t]==VISIBLE)
+        presence = presence_loss(out.presence[:,0], (batch.state[t]==VISIBLE).to(out.presence.device))
         for o in known[t].nonzero()[:,0].tolist(): found[t,o]['presence'] = presence[o].item()
     return [ObjectTerms(t, o, terms) for (t, o), terms in found.items()]
 

@@ -12,6 +12,7 @@ __all__ = ['log', 'fine_tuning_lr', 'first_mix', 'most_spikes', 'most_files', 'm
 import logging, math
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 import torch
@@ -23,10 +24,10 @@ from ..core import *
 from ..ranks import any_rank, notes, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
 from ..data.clips import VideoClips, clip_loader, loading_processes, ready
-from ..model.prompts import PromptPolicy, prompt_kinds, prompts_about, seen_prompts
+from ..model.prompts import PromptPolicy, carried_prompts, prompt_kinds, prompts_about, seen_prompts
 from ..model.weights import Start, read_start, weights_hash, write_checkpoint
 from ..model.sam2 import GradientAudit, build_model, informative, memory_modules, portable, resolve_start
-from ..model.losses import VideoLoss, loss_weights
+from ..model.losses import VideoLoss, check_batch, loss_weights
 from ..track.metrics import summarise
 from ..track.tracker import score_video
 from ..track.tables import plain
@@ -131,6 +132,10 @@ class VideoData(pl.LightningDataModule):
         return clip_loader(self.clips, conf, train=True, process=self.process, processes=self.processes,
             order=order, raw=True)
 
+    def on_before_batch_transfer(self, batch, dataloader_idx):
+        if isinstance(batch, ClipBatch) and len(batch): check_batch(batch)      # while that needs no GPU
+        return batch
+
     def on_after_batch_transfer(self, batch, dataloader_idx):
         return ready(batch) if isinstance(batch, ClipBatch) else batch
 
@@ -223,6 +228,11 @@ class VideoModule(pl.LightningModule):
         if self.audit: self.audit.listen(self.model.sam2)
         self.begin()
 
+    def setup(self, stage):
+        "Let the loader make the prompts"
+        clips = getattr(self.trainer.datamodule, 'clips', None)
+        if clips is not None: clips.prompter = partial(self.policy.for_loader, seed=self.cfg.seed)
+
     def begin(self):
         "Nothing is measured yet"
         self.losses = []           # of each step
@@ -266,12 +276,17 @@ def _advice(precision):
 
 # %% ../../nbs/43_train.module.ipynb #7d2f2317
 @patch
+def prompts_for(self:VideoModule, batch:ClipBatch)->list:
+    "Those that the loader made; else they are made here"
+    if batch.prompts is not None: return carried_prompts(batch)
+    return self.policy.for_batch(batch, [generator(self.cfg.seed, 'prompts', *draw) for draw in batch.draws])
+
+@patch
 def losses_of(self:VideoModule, batch:ClipBatch)->dict:
-    "Prompts, a forward over the whole clip, and its loss by term"
-    gens = [generator(self.cfg.seed, 'prompts', *draw) for draw in batch.draws]
-    self.prompts = self.policy.for_batch(batch, gens)
+    "Prompts, a forward over the whole clip, and its loss by term; a GPU is not waited for"
+    self.prompts = self.prompts_for(batch)
     self.outs = self.model(batch, self.prompts) if len(batch) else []
-    return self.loss(self.outs, batch, self.add_up)
+    return self.loss(self.outs, batch, self.add_up, check=False)       # the loader's batches were looked at
 
 @patch
 def add_up(self:VideoModule, own):
@@ -332,9 +347,9 @@ def plain_batch(
     bad:BadBatch
 )->dict:     # Plain values and tensors on the CPU, as `torch.load` reads them safely
     "What a file says of a batch"
-    batch = bad.batch.to('cpu')
+    batch, names = bad.batch.to('cpu'), [f.name for f in fields(bad.batch) if f.name!='prompts']
     prompts = [{k: v.cpu() if torch.is_tensor(v) else v for k, v in p._asdict().items()} for p in bad.prompts]
-    return dict(why=bad.why, batch={f.name: getattr(batch, f.name) for f in fields(batch)}, prompts=prompts,
+    return dict(why=bad.why, batch={k: getattr(batch, k) for k in names}, prompts=prompts,
         random_states=bad.random_states, batch_index=bad.batch_index)
 
 # %% ../../nbs/43_train.module.ipynb #0427d7ca
