@@ -11,43 +11,15 @@ forward pass, `peak` over the whole step. They and the FLOPs are free of noise; 
 A weight counts as soon as a view of it is made, on both sides; `made_kept_mib` and `made_peak_mib` are without them.
 `--repeats 0` counts alone, and times nothing.
 """
-import argparse, json, statistics, subprocess, sys, time, weakref
+import argparse, json, statistics, subprocess, sys, time
 from dataclasses import replace
 from pathlib import Path
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
 
 root = Path(__file__).resolve().parent.parent
 # Settings of model.* by mode: as the reference trains; as we recommend; with the least memory
 modes = dict(exact={}, lean=dict(attention_dropout=False),
     frame=dict(attention_dropout=False, activation_checkpointing='frame'))
-
-class LiveBytes(TorchDispatchMode):
-    "Counts each distinct storage from its making to its end"
-    def __init__(self, before=()):       # tensors that were there before
-        super().__init__()
-        self.now = self.peak = self.made = self.made_peak = 0
-        self.alive, self.before = {}, {t.untyped_storage()._cdata for t in before}
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for t in tree_iter(out):
-            if isinstance(t, torch.Tensor): self.see(t.untyped_storage())
-        return out
-
-    def see(self, storage):
-        key, n = storage._cdata, storage.nbytes()
-        if key in self.alive or not n: return
-        made = 0 if key in self.before else n
-        def gone(_):
-            del self.alive[key]
-            self.now -= n
-            self.made -= made
-        self.alive[key] = weakref.ref(storage, gone)
-        self.now += n
-        self.made += made
-        self.peak, self.made_peak = max(self.peak, self.now), max(self.made_peak, self.made)
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -187,21 +159,15 @@ def run_side(a):
 
 def counted(step, model, opt):
     "Live bytes and FLOPs of a step"
-    from torch.utils.flop_counter import FlopCounterMode
+    from sam2_video_nb.model.cost import LiveBytes
     live = LiveBytes([*model.parameters(), *model.buffers()])
     with live:
         loss = step()
-        kept, made = live.now, live.made
+        kept, made, forward = live.now, live.made, sum(live.flops.values())
         loss.backward()
-    mib = dict(kept=kept, peak=live.peak, made_kept=made, made_peak=live.made_peak)
+    mib, total = dict(kept=kept, peak=live.peak, made_kept=made, made_peak=live.made_peak), sum(live.flops.values())
     out = {f'{k}_mib': v/2**20 for k, v in mib.items()}
     out['n_trained'] = sum(p.requires_grad for g in opt.param_groups for p in g['params'])
-    opt.zero_grad()
-    with FlopCounterMode(display=False) as flops:
-        loss = step()
-        forward = flops.get_total_flops()
-        loss.backward()
-    total = flops.get_total_flops()
     return out | dict(gflop=total/1e9, gflop_forward=forward/1e9, gflop_backward=(total-forward)/1e9)
 
 def timed(a, step, opt):

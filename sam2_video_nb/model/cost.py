@@ -6,7 +6,7 @@
 __all__ = ['part_names', 'Parts', 'operations', 'LiveBytes', 'pretended', 'made_anew', 'like_cuda', 'StepCost', 'step_cost',
            'shaped_batch', 'pretended_batch']
 
-# %% ../../nbs/25_model.cost.ipynb #9db30e5a
+# %% ../../nbs/25_model.cost.ipynb #3788d91d
 import logging, math, weakref
 from bisect import bisect_right
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 from ..core import *
 
-# %% ../../nbs/25_model.cost.ipynb #003ab477
+# %% ../../nbs/25_model.cost.ipynb #a81ea760
 class Parts:
     "Which part of a step is at work, forward or backward"
     def __init__(self): self.stack, self.since, self.names = [], [0], ['other']
@@ -55,7 +55,7 @@ class Parts:
         node = torch._C._current_autograd_node()
         return 'other' if node is None else self.names[bisect_right(self.since, node._sequence_nr())-1]
 
-# %% ../../nbs/25_model.cost.ipynb #4ad712aa
+# %% ../../nbs/25_model.cost.ipynb #c2f746a4
 def _attention_flops(q, k, v, *args, out_val=None, **kw):
     b, h, n, d = q.shape
     return 2*b*h*n*k.shape[-2]*(d+v.shape[-1])
@@ -72,7 +72,7 @@ def operations(func, args, kwargs, out)->int:
     count = flop_registry.get(func.overloadpacket) or _more_flops.get(func.overloadpacket)
     return count(*args, **kwargs, out_val=out) if count else 0
 
-# %% ../../nbs/25_model.cost.ipynb #45d04bc6
+# %% ../../nbs/25_model.cost.ipynb #f27ea909
 class LiveBytes(TorchDispatchMode):
     "Context: counts each distinct storage from its making to its end, and operations, by part"
     def __init__(self,
@@ -119,7 +119,7 @@ class LiveBytes(TorchDispatchMode):
         part[0] = name
         self.by_part[name] = self.by_part.get(name, 0) + made
 
-# %% ../../nbs/25_model.cost.ipynb #eb6842f0
+# %% ../../nbs/25_model.cost.ipynb #b1590591
 def _any_fake(xs): return any(isinstance(t, FakeTensor) for t in xs)
 
 class _Stand(TorchDispatchMode):
@@ -151,7 +151,7 @@ def made_anew(
             m._parameters[k] = new[id(p)][1]
     return model
 
-# %% ../../nbs/25_model.cost.ipynb #4e805063
+# %% ../../nbs/25_model.cost.ipynb #44fb23e4
 def _in_full(f):
     "A function that CUDA's autocast computes in float32"
     def full(x, *args, **kw):
@@ -168,7 +168,7 @@ def like_cuda():
     with replaced.object(F, 'scaled_dot_product_attention', fused), replaced.object(F, 'layer_norm', norm), \
         replaced.object(Tensor, 'pow', power): yield
 
-# %% ../../nbs/25_model.cost.ipynb #0c44a91c
+# %% ../../nbs/25_model.cost.ipynb #1f5d8995
 part_names = dict(image_encoder='image encoder', memory_attention='memory attention', memory_encoder='memory encoder',
     sam_mask_decoder='decoder', sam_prompt_encoder='decoder')
 
@@ -184,7 +184,7 @@ class StepCost(NamedTuple):
     @property
     def total_flops(self): return sum(self.flops.values())
 
-# %% ../../nbs/25_model.cost.ipynb #6d32f967
+# %% ../../nbs/25_model.cost.ipynb #452345f2
 def _once(f, live, name):
     "A function of one tensor, which runs once for each shape; later calls count as the first"
     known = {}
@@ -210,7 +210,7 @@ def _hooked(model, live):
     def note(p): live.rename(p.grad, 'gradients')
     return hooks + [p.register_post_accumulate_grad_hook(note) for p in model.parameters() if p.requires_grad]
 
-# %% ../../nbs/25_model.cost.ipynb #2271516d
+# %% ../../nbs/25_model.cost.ipynb #60ad8d71
 def step_cost(
     model:nn.Module,         # `SAM2VideoModel` in training mode
     loss,                    # `VideoLoss`
@@ -229,7 +229,7 @@ def step_cost(
         with live:
             with torch.autocast(model.device.type, precision if half else None, enabled=half):
                 outs = model(batch, prompts)
-                with live.parts('losses'): value = loss(outs, batch)['loss']
+                with live.parts('losses'): value = loss(outs, batch, check=False)['loss']
             del outs
             kept, forward = live.made, sum(live.flops.values())
             torch.autograd.backward(value)
@@ -238,7 +238,7 @@ def step_cost(
         model.sam2.__dict__.pop('forward_image', None)
     return StepCost(kept, live.made_peak, live.at_peak, live.flops, forward, live)
 
-# %% ../../nbs/25_model.cost.ipynb #58ef73c0
+# %% ../../nbs/25_model.cost.ipynb #09b58996
 def shaped_batch(
     T:int,         # Frames
     O:int,         # Objects of each clip
