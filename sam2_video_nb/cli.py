@@ -11,8 +11,9 @@ __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train',
            'sam2_video_export', 'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application',
            'refuse_used', 'own_dir', 'made_folder', 'named_dir', 'run_folder', 'run_of', 'resumed_run', 'there_already',
            'drop_empty', 'run_once', 'one_device', 'sweep_job', 'sweep_folder', 'run_sweep', 'report_sweep',
-           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'debugging_job', 'training_job', 'again_from',
-           'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job', 'sam2_video_predict']
+           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'planning_job', 'debugging_job', 'training_job',
+           'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job',
+           'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
 import argparse, json, math, os, shlex, sys
@@ -703,6 +704,7 @@ def _run(app, args):
     c = composed(words.overrides, app.name, **more)
     if words.sweep and c.settings.resume:
         raise ConfigError("resume: a sweep begins runs of its own; go on with each of them by itself, without -m")
+    if c.settings.plan: return planning_job(app, words, c)
     if words.options.cfg: return start_hydra(print, app.name, [*words.flags, *(o.text for o in c.given)])
     begin(app.command, c.settings)
     return (run_sweep if words.sweep else run_once)(app, words, c, args)
@@ -741,6 +743,8 @@ nano model on the built-in videos, in minutes on a CPU.
   resume=RUN                            go on with a run, in its folder; with
                                         hydra.run.dir=RUN resume=auto a run is
                                         begun, or gone on with
+  plan=true vram=8                      what a step needs, and what to lower for it
+                                        to fit; nothing is trained
   recipe=memory                         what trains: memory, memory+decoder,
                                         decoder or full
 """ + hydra_usage.format(command='sam2_video_train') + sweep_usage + keys_usage
@@ -771,6 +775,18 @@ def trial_of(
     val = (run.metrics.get('data') or {}).get('val') or {}
     own = [a for a in args if not a.startswith('model.')]       # its checkpoint knows the model
     return trial(best, own, val.get('path'), run.metrics.get('after'))
+
+# %% ../nbs/60_cli.ipynb #f6c534a8
+def planning_job(
+    app:Application,
+    words:HydraWords,
+    c:Composed         # As checked, with `plan`
+):
+    "Print what a step needs; no folder is made"
+    if words.sweep: raise ConfigError("plan=true plans one run: leave out -m")
+    begin(app.command, c.settings)
+    from sam2_video_nb.train.plan import plan
+    print(fitted(str(plan(resumed_run(c)[0] or c.settings)), sys.stdout))
 
 # %% ../nbs/60_cli.ipynb #45a7559c
 def debugging_job(

@@ -660,6 +660,13 @@ class TrainConf(Settings):
         "file of a run's debug/, a batch whose loss or gradient was not finite: look at that step again, and train "
         "nothing",
         path=isfile)
+    plan:bool = opt(False,
+        "say what trains and what a step needs, memory and operations part by part, and train nothing: no folder is "
+        "made, nothing is downloaded")
+    vram:Optional[float] = opt(None,
+        "plan: memory of a GPU, GB (8, 12, 16, 24, 40, 80): does a step fit, and which settings to lower if not; "
+        "empty: nothing is compared",
+        lo=1)
     seed:int = opt(0, "of every random draw", lo=0, hi=2**32-1)
     log_level:str = opt('info',
         "on screen; training.log has everything from info up",
@@ -1213,7 +1220,7 @@ may_change = '''
     trainer.use_distributed_sampler trainer.early_stopping_patience
     callbacks.* checkpoint.* logger.* visualization.* eval.* !eval.boundary !eval.max_videos
     data.num_workers data.pin_memory data.cache_frames
-    resume resume_allow log_level output_dir'''.split()
+    resume resume_allow plan vram log_level output_dir'''.split()
 
 # %% ../nbs/00_config.ipynb #64d41dc5
 def named_keys(

@@ -6,11 +6,10 @@
 __all__ = ['part_names', 'Parts', 'operations', 'LiveBytes', 'pretended', 'made_anew', 'like_cuda', 'StepCost', 'step_cost',
            'shaped_batch', 'pretended_batch']
 
-# %% ../../nbs/25_model.cost.ipynb #3788d91d
-import logging, math, weakref
+# %% ../../nbs/25_model.cost.ipynb #fa7f683c
+import warnings, weakref
 from bisect import bisect_right
 from contextlib import contextmanager
-from functools import partial
 from typing import NamedTuple
 from unittest.mock import patch as replaced
 import torch, torch.nn.functional as F
@@ -21,7 +20,7 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 from ..core import *
 
-# %% ../../nbs/25_model.cost.ipynb #a81ea760
+# %% ../../nbs/25_model.cost.ipynb #e0804870
 class Parts:
     "Which part of a step is at work, forward or backward"
     def __init__(self): self.stack, self.since, self.names = [], [0], ['other']
@@ -55,7 +54,7 @@ class Parts:
         node = torch._C._current_autograd_node()
         return 'other' if node is None else self.names[bisect_right(self.since, node._sequence_nr())-1]
 
-# %% ../../nbs/25_model.cost.ipynb #c2f746a4
+# %% ../../nbs/25_model.cost.ipynb #bf78bd70
 def _attention_flops(q, k, v, *args, out_val=None, **kw):
     b, h, n, d = q.shape
     return 2*b*h*n*k.shape[-2]*(d+v.shape[-1])
@@ -72,7 +71,7 @@ def operations(func, args, kwargs, out)->int:
     count = flop_registry.get(func.overloadpacket) or _more_flops.get(func.overloadpacket)
     return count(*args, **kwargs, out_val=out) if count else 0
 
-# %% ../../nbs/25_model.cost.ipynb #f27ea909
+# %% ../../nbs/25_model.cost.ipynb #5db123e0
 class LiveBytes(TorchDispatchMode):
     "Context: counts each distinct storage from its making to its end, and operations, by part"
     def __init__(self,
@@ -119,7 +118,7 @@ class LiveBytes(TorchDispatchMode):
         part[0] = name
         self.by_part[name] = self.by_part.get(name, 0) + made
 
-# %% ../../nbs/25_model.cost.ipynb #b1590591
+# %% ../../nbs/25_model.cost.ipynb #78a85bfc
 def _any_fake(xs): return any(isinstance(t, FakeTensor) for t in xs)
 
 class _Stand(TorchDispatchMode):
@@ -137,7 +136,9 @@ class _Stand(TorchDispatchMode):
 @contextmanager
 def pretended():
     "Context: tensors are made without memory, and nothing is computed with them"
-    with FakeTensorMode(allow_non_fake_inputs=True), _Stand(): yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='Accessing the data pointer')        # of a layer that is copied
+        with FakeTensorMode(allow_non_fake_inputs=True), _Stand(): yield
 
 def made_anew(
     model:nn.Module   # Changed in place
@@ -151,7 +152,7 @@ def made_anew(
             m._parameters[k] = new[id(p)][1]
     return model
 
-# %% ../../nbs/25_model.cost.ipynb #44fb23e4
+# %% ../../nbs/25_model.cost.ipynb #de439248
 def _in_full(f):
     "A function that CUDA's autocast computes in float32"
     def full(x, *args, **kw):
@@ -168,7 +169,7 @@ def like_cuda():
     with replaced.object(F, 'scaled_dot_product_attention', fused), replaced.object(F, 'layer_norm', norm), \
         replaced.object(Tensor, 'pow', power): yield
 
-# %% ../../nbs/25_model.cost.ipynb #1f5d8995
+# %% ../../nbs/25_model.cost.ipynb #90767555
 part_names = dict(image_encoder='image encoder', memory_attention='memory attention', memory_encoder='memory encoder',
     sam_mask_decoder='decoder', sam_prompt_encoder='decoder')
 
@@ -184,7 +185,7 @@ class StepCost(NamedTuple):
     @property
     def total_flops(self): return sum(self.flops.values())
 
-# %% ../../nbs/25_model.cost.ipynb #452345f2
+# %% ../../nbs/25_model.cost.ipynb #fe351d49
 def _once(f, live, name):
     "A function of one tensor, which runs once for each shape; later calls count as the first"
     known = {}
@@ -210,7 +211,7 @@ def _hooked(model, live):
     def note(p): live.rename(p.grad, 'gradients')
     return hooks + [p.register_post_accumulate_grad_hook(note) for p in model.parameters() if p.requires_grad]
 
-# %% ../../nbs/25_model.cost.ipynb #60ad8d71
+# %% ../../nbs/25_model.cost.ipynb #870c4220
 def step_cost(
     model:nn.Module,         # `SAM2VideoModel` in training mode
     loss,                    # `VideoLoss`
@@ -238,7 +239,7 @@ def step_cost(
         model.sam2.__dict__.pop('forward_image', None)
     return StepCost(kept, live.made_peak, live.at_peak, live.flops, forward, live)
 
-# %% ../../nbs/25_model.cost.ipynb #09b58996
+# %% ../../nbs/25_model.cost.ipynb #48eeda59
 def shaped_batch(
     T:int,         # Frames
     O:int,         # Objects of each clip
