@@ -912,7 +912,7 @@ def configs()->Path:
 
 def config_groups(
     folder=None   # More of them, as --config-dir names it
-)->set:           # recipe
+)->set:           # recipe, preset
     "Names of the groups of settings that are chosen by name"
     return {p.name for at in (configs(), folder) if at for p in Path(at).glob('*') if p.is_dir()}
 
@@ -1156,6 +1156,7 @@ defaults:
 - hydra_settings
 - _self_
 - recipe: null
+- preset: null
 - override hydra/job_logging: none
 - override hydra/hydra_logging: none
 """
