@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from torch import Tensor, tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
-from ..config import DataConf, checked, frame_intervals
+from ..config import ConfigError, DataConf, checked, frame_intervals
 from ..core import *
 from ..ranks import end_with_parent
 from .coco import CocoVideo
+from .sampling import drawn_often, equal_shares, events, grown, size_of
 
 # %% ../../nbs/14_data.clips.ipynb #c005
 def windows(
@@ -398,9 +399,11 @@ class VideoClips(Dataset):
         self.size, self.late = conf.image_size or 1024, conf.late_objects or not train
         self.cache = FrameCache(coco, self.size, cached_frames(conf, conf.num_workers or 0), exact=not train)
         self.augment = Augment(conf)
-        self.index, self.skipped = [], {}
+        self.index, self.skipped, self.events = [], {}, []
+        self.chances, self._boxes = None, (None, None)
         for vid in coco.videos: self._add(vid)
         if not self.index: raise DataError(f"no clips to {'train on' if train else 'validate on'}: {self.report()}")
+        self.chances = self._chances() if train else None      # of each clip; None: each comes once an epoch
 
     def __len__(self): return len(self.index)
     def set_epoch(self, n:int): self.epoch = n
@@ -427,6 +430,76 @@ def _add(self:VideoClips, vid):
         if len(cast.objs): self.index.append((vid, s))
         else: skip('no object visible' + ('' if self.late else ' on its first labelled frame'), s)
 
+# %% ../../nbs/14_data.clips.ipynb #44130a1c
+@patch
+def _areas_of(self:VideoClips, i):
+    "Of the objects of a clip, on its frames: which they are, and their (T,N) pixels"
+    vid, (frames, valid) = self.index[i][0], self.indexed_window(i)
+    cast = self._cast(vid, frames, valid)
+    areas = self.coco.areas(vid).numpy()[frames][:,cast.objs]
+    areas[cast.state==UNLABELLED] = UNLABELLED
+    return cast.objs, areas
+
+@patch
+def kinds(self:VideoClips,
+    i:int    # Number of the clip
+)->set:
+    "What clips are balanced by: the categories that it shows, or the sizes of its objects"
+    vid, (objs, areas) = self.index[i][0], self._areas_of(i)
+    if self.conf.balance=='category': return {self.coco.objs[vid][o][1] for o in objs}
+    pixels = math.prod(self.coco.size(vid))
+    return {size_of(a[a>0].mean()/pixels) for a in areas.T}
+
+@patch
+def happening(self:VideoClips,
+    i:int    # Number of the clip
+)->set:      # Of exit, re-entry, occlusion, look-alike
+    "What happens in a clip"
+    vid, (frames, valid), (_, areas) = self.index[i][0], self.indexed_window(i), self._areas_of(i)
+    def boxes():
+        if self._boxes[0]!=vid: self._boxes = vid, self.coco.boxes(vid)
+        return self._boxes[1][frames[valid]]
+    return events(areas, [c for _, c in self.coco.objs[vid]], boxes)
+
+# %% ../../nbs/14_data.clips.ipynb #444d5754
+@patch
+def _weighted(self:VideoClips, chances):
+    "Chances changed so that each dataset has its weight"
+    weights, names = self.conf.train_weights, self.coco.part_names
+    if len(weights)!=len(names):
+        raise ConfigError(f"data.train_weights has {counted(len(weights), 'weight')} for "
+            f"{counted(len(names), 'dataset')} ({', '.join(names)}): give one for each, or leave it empty")
+    part, out = np.array([self.coco.part_of(v) for v, _ in self.index]), chances.copy()
+    for p, (name, w) in enumerate(zip(names, weights)):
+        if w and not (part==p).any():
+            raise DataError(f"{name} has no clip to train on, data.train_weights gives it {w:g}: take it out, set its "
+                "weight to 0, or say with data.val_path which videos are held out")
+        if w or (part==p).any(): out[part==p] *= w/out[part==p].sum()
+    return out
+
+@patch
+def _chances(self:VideoClips):
+    "How often each clip is drawn; None: each once an epoch"
+    c, n = self.conf, len(self.index)
+    out = equal_shares([self.kinds(i) for i in range(n)]) if c.balance!='none' else np.ones(n)
+    if c.starts=='eventful':
+        self.events = [self.happening(i) for i in range(n)]
+        out = out*np.where([bool(e) for e in self.events], c.eventful_times, 1.)
+    if c.train_weights is not None: out = self._weighted(out)
+    return None if np.allclose(out, out.mean(), rtol=1e-9) else out
+
+# %% ../../nbs/14_data.clips.ipynb #1c4e2536
+@patch
+def shares(self:VideoClips)->list:   # Of dicts; empty where there is one dataset
+    "What each of several datasets brings: its videos, its clips, its share of an epoch"
+    names, part = self.coco.part_names, np.array([self.coco.part_of(v) for v, _ in self.index])
+    chance = np.ones(len(part)) if self.chances is None else self.chances
+    def of(p):
+        videos = {v for v, _ in self.index if self.coco.part_of(v)==p}
+        return dict(name=names[p], videos=len(videos), clips=int((part==p).sum()),
+            share=float(chance[part==p].sum()/chance.sum()))
+    return [of(p) for p in range(len(names))] if len(names) > 1 else []
+
 # %% ../../nbs/14_data.clips.ipynb #c041
 @patch
 def report(self:VideoClips)->str:
@@ -434,18 +507,25 @@ def report(self:VideoClips)->str:
     c, videos = self.conf, {v for v, _ in self.index}
     def some(o): return ', '.join(f'{v!r} at frame {s}' for v, s in o[:3]) + (', …' if len(o)>3 else '')
     left = [f"{len(o)} for '{why}' ({some(o)})" for why, o in self.skipped.items()]
+    shares = [f"{o['name']}: {o['clips']} clips, {o['share']:.0%} of an epoch" for o in self.shares()]
+    what = sorted(set().union(*self.events))
+    happens = [f"something happens in {sum(map(bool, self.events))} of them (" +
+        ', '.join(f'{k} {sum(k in e for e in self.events)}' for k in what) + ')'] if what else []
     return (f"{len(self.index)} clips of {c.video_clip_length} frames every {c.stride}, "
-        f"from {len(videos)} of {len(self.coco.videos)} videos" + ("; left out " + ', '.join(left) if left else ''))
+        f"from {len(videos)} of {len(self.coco.videos)} videos" + ("; left out " + ', '.join(left) if left else '')
+        + ''.join(f'; {o}' for o in (*shares, *happens)))
 
 # %% ../../nbs/14_data.clips.ipynb #c045
 @patch
 def random_window(self:VideoClips,
-    i:int,  # Number of the clip
-    gen     # `torch.Generator`
-)->tuple:   # frame numbers (T,), valid (T,)
+    i:int,      # Number of the clip
+    gen,        # `torch.Generator`
+    epoch:int=0 # Of which: the longest step may grow with it
+)->tuple:       # frame numbers (T,), valid (T,)
     "A window near that of clip `i`: its start, interval and direction drawn"
     c, (vid, start) = self.conf, self.index[i]
     n, T, (lo, hi) = len(self.coco.frames[vid]), c.video_clip_length, frame_intervals(c.frame_interval)
+    hi = grown(lo, hi, epoch, c.interval_curriculum)
     longest = (n-1)//max(T-1, 1)                        # the largest step that fits the video
     step = max(lo, randint(lo, max(lo, min(hi, longest)), gen))
     shift = randint(0, c.stride-1, gen) if c.random_start else 0
@@ -484,13 +564,14 @@ def some_of(
 def draw(self:VideoClips,
     i:int,       # Number of the clip
     gen=None,    # `torch.Generator`; none: the window as it is
-    tries:int=8  # Windows to draw until one shows an object; after them the window as it is
+    tries:int=8, # Windows to draw until one shows an object; after them the window as it is
+    epoch:int=0  # Of which
 )->Drawn:
     "Which frames and which objects clip `i` shows"
     vid, as_it_is = self.index[i][0], self.indexed_window(i)
     if gen is None: return Drawn(vid, *as_it_is, self._cast(vid, *as_it_is))
     for empty in range(tries+1):
-        window = self.random_window(i, gen) if empty < tries else as_it_is
+        window = self.random_window(i, gen, epoch) if empty < tries else as_it_is
         cast = self._cast(vid, *window)
         if len(cast.objs): break
     return Drawn(vid, *window, some_of(cast, self.conf.max_objects, gen), empty)
@@ -541,14 +622,14 @@ def ready(
 
 @patch
 def raw(self:VideoClips,
-    i         # Number of the clip; or (epoch, number), as `ClipOrder` sends it
+    i         # Number of the clip; or (epoch, number, …), as `ClipOrder` sends it
 )->Clip:      # Its images uint8, `change` to be done
     "Clip `i` as it travels from the loader, drawn anew each epoch when training"
-    epoch, i = i if isinstance(i, tuple) else (self.epoch, i)
-    gen = generator(self.seed, 'clip', epoch, i) if self.train else None
-    drawn = self.draw(i, gen)
+    epoch, i, *again = i if isinstance(i, tuple) else (self.epoch, i)
+    gen = generator(self.seed, 'clip', epoch, i, *again) if self.train else None
+    drawn = self.draw(i, gen, epoch=epoch)
     clip = self.load(*drawn)
-    clip.draw = epoch, i
+    clip.draw = epoch, i, *again
     if self.prints: clip.prints = [self.cache.print_of(clip.video_id, t) for t in drawn.frames.tolist()]
     if not self.train: return clip
     seen = clip.state==VISIBLE
@@ -631,9 +712,11 @@ class ClipOrder(Sampler):
     def __len__(self): return len(self.ds)
     def set_epoch(self, n:int): self.ds.set_epoch(n)
     def __iter__(self):
-        epoch = self.ds.epoch
-        order = torch.randperm(len(self.ds), generator=generator(self.ds.seed, 'order', epoch))
-        yield from ((epoch, i) for i in order[self.ds.taken.get(epoch, 0):].tolist())
+        epoch, chances = self.ds.epoch, self.ds.chances
+        gen = generator(self.ds.seed, 'order', epoch)
+        if chances is None: order = [(i,) for i in torch.randperm(len(self.ds), generator=gen).tolist()]
+        else: order = drawn_often(chances, gen)
+        yield from ((epoch, *o) for o in order[self.ds.taken.get(epoch, 0):])
 
 # %% ../../nbs/14_data.clips.ipynb #cc5e795a
 def my_share(

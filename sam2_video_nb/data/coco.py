@@ -887,7 +887,7 @@ class CocoVideo:
         self.cat_ids = about['cat_ids']   # of each category, as text
         self.info = about['info']   # what else it holds: videos, licences, …
         self.doubts = [Problem(*p)._replace(file=str(path)) for p in about['doubts']]   # what may not be meant so
-        self._areas = {}
+        self._areas, self.part_names = {}, [self.path.stem]
         self._take({v: i for i,v in enumerate(about['videos'])})
 
     def _take(self, rows):
@@ -897,6 +897,7 @@ class CocoVideo:
         self.objs = _ByVideo(rows, partial(_objects_of, self._columns))
         self._tracks = _ByVideo(rows, partial(_tracks_of, self._columns))
 
+    def part_of(self, vid)->int: return 0             # of which dataset a video is, where there are several
     def __len__(self): return len(self.videos)
     def __repr__(self):
         n_frames = sum(len(self.frames[v]) for v in self.videos)

@@ -66,13 +66,12 @@ def look_alikes(
 
 # %% ../../nbs/13_data.sampling.ipynb #ce602036
 def events(
-    areas,        # (T,N), as `CocoVideo.areas` gives them
-    cats,         # (N,) category of each object
-    boxes=None    # Function that gives (T,N,4) boxes; called where two are of a category
+    areas,        # (T,N) of those that are followed, as `CocoVideo.areas` gives them
+    cats=(),      # (M,) category of each object of the video, followed or not
+    boxes=None    # Function that gives their (T,M,4) boxes; called where two are of a category
 )->set:           # Of exit, re-entry, occlusion, look-alike
     "What happens in a clip"
-    areas, cats = np.asarray(areas), list(cats)
-    out = set().union(*(happens_to(a) for a in areas.T))
+    out, cats = set().union(*(happens_to(a) for a in np.asarray(areas).T)), list(cats)
     if boxes and len(set(cats)) < len(cats) and look_alikes(boxes(), cats): out.add('look-alike')
     return out
 

@@ -253,7 +253,10 @@ def _data(m):
         n = [d[k] for k in ('videos', 'frames', 'objects')]
         return [name, Path(d['path']).name, *n, ', '.join(map(str, d['categories']))]
     head = ['', 'file', 'videos', 'frames', 'objects', 'categories']
-    return ['<h2>Data</h2>', html_table(head, [row(k, d) for k, d in used.items()])]
+    parts = used.get('train', {}).get('datasets') or []
+    shares = [[o['name'], o['videos'], o['clips'], f"{o['share']:.0%}"] for o in parts]
+    more = [html_table(['trained on', 'videos', 'clips', 'of an epoch'], shares)] if shares else []
+    return ['<h2>Data</h2>', html_table(head, [row(k, d) for k, d in used.items()]), *more]
 
 # %% ../../nbs/42_train.report.ipynb #d8872c94
 def _settings(cfg):

@@ -422,6 +422,7 @@ def _figures(trainer, module, best, last):   # `best`: what best.ckpt says of it
     after = result or last
     m = dict(before=module.before, after=after, last=last, epochs=module.epoch, steps=trainer.global_step)
     m['data'] = dict(train=counts(dm.train_coco), val=counts(dm.val_coco))
+    if several := dm.clips.shares(): m['data']['train']['datasets'] = several
     if dm.test_coco: m['data']['test'] = counts(dm.test_coco)
     if result: m['best'] = {k: best.get(k) for k in ('epoch', 'step')}
     if result and module.tried>1: m['chosen'] = dict(validations=module.tried, videos=len(after['per_video']))
