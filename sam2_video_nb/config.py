@@ -341,6 +341,9 @@ class ClipConf(SourceConf, group='data'):
         choices=['all', 'eventful'])
     eventful_times:float = opt(3.,
         "how many times as often as others; much more, and tracking an object that is just there is unlearnt", lo=1)
+    merge_prob:float = opt(0.,
+        "chance that the objects of a second clip are pasted over a training clip: more objects, hidden more often; much "
+        "of it looks pasted, so leave room for clips as they are", lo=0, hi=1)
 
 # %% ../nbs/00_config.ipynb #c010
 @dataclass

@@ -26,7 +26,7 @@ from ..config import ConfigError, DataConf, checked, frame_intervals
 from ..core import *
 from ..ranks import end_with_parent
 from .coco import CocoVideo
-from .sampling import drawn_often, equal_shares, events, grown, size_of
+from .sampling import drawn_often, equal_shares, events, grown, merged, size_of
 
 # %% ../../nbs/14_data.clips.ipynb #c005
 def windows(
@@ -609,6 +609,23 @@ def load(self:VideoClips,
         orig_size=sizes[0], ignore=_stacked(ignore, (S,S)),
         video_len=len(every), places=tensor(cast.objs), empty_draws=empty_draws, change=Change())
 
+# %% ../../nbs/14_data.clips.ipynb #b0b04e71
+@patch
+def merged_with(self:VideoClips,
+    clip:Clip,   # As `load` gives it
+    gen,         # `torch.Generator`
+    epoch:int=0, # Of which
+    tries:int=4  # Others to draw until one hides no prompted object
+)->Clip:         # The same where nothing is merged
+    "A clip with the objects of another one over it, as often as `data.merge_prob` says"
+    most = self.conf.max_objects
+    if rand(gen) >= self.conf.merge_prob or most and clip.n_objects >= most: return clip
+    for _ in range(tries):
+        other = self.draw(randint(0, len(self)-1, gen), gen, epoch=epoch)
+        cast = some_of(other.cast, most and most-clip.n_objects, gen)
+        if both := merged(clip, self.load(*other._replace(cast=cast))): return both
+    return clip
+
 # %% ../../nbs/14_data.clips.ipynb #c051
 def ready(
     clips   # `Clip` or `ClipBatch`
@@ -629,13 +646,17 @@ def raw(self:VideoClips,
     gen = generator(self.seed, 'clip', epoch, i, *again) if self.train else None
     drawn = self.draw(i, gen, epoch=epoch)
     clip = self.load(*drawn)
+    as_read = clip
+    if self.train and self.conf.merge_prob: clip = self.merged_with(clip, gen, epoch)
     clip.draw = epoch, i, *again
     if self.prints: clip.prints = [self.cache.print_of(clip.video_id, t) for t in drawn.frames.tolist()]
     if not self.train: return clip
     seen = clip.state==VISIBLE
     keep = torch.zeros_like(seen)
     keep[clip.prompt_frame, range(clip.n_objects)] = True
-    def mean(): return torch.stack([self.cache.mean(clip.video_id, t) for t in drawn.frames.tolist()]).mean(0)
+    def mean():
+        if clip is not as_read: return normalised(clip.images).mean((0,2,3))
+        return torch.stack([self.cache.mean(clip.video_id, t) for t in drawn.frames.tolist()]).mean(0)
     clip.change, clip.masks, clip.ignore = self.augment.draw(clip.masks, clip.ignore, gen, keep, mean)
     clip.state[seen & ~any_pixel(clip.masks)] = ABSENT
     if clip.prints and clip.change.flip: clip.prints = [p+'_flipped' for p in clip.prints]

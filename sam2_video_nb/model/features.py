@@ -216,5 +216,6 @@ def feature_cache(
 
 def moving_pixels(conf:DataConf):
     "The first setting that draws pixels anew; a flip has two results, which can both be kept"
-    return next((f'data.{k}' for k in ('affine_degrees', 'affine_scale', 'affine_shift', 'jitter', 'grey_prob')
+    return next((f'data.{k}' for k in ('affine_degrees', 'affine_scale', 'affine_shift', 'jitter', 'grey_prob',
+        'merge_prob')
         if getattr(conf, k)), None)
