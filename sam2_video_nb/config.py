@@ -319,8 +319,8 @@ class ClipConf(SourceConf, group='data'):
     frame_interval:Any = opt(1,
         "step between the frames of a clip; [lo,hi] draws one for each clip when training", check=frame_intervals)
     interval_curriculum:int = opt(0,
-        "epochs over which the highest of data.frame_interval=[lo,hi] grows from lo to hi: easy clips first; 0: hi from "
-        "the first epoch on", lo=0)
+        "epochs over which the highest of data.frame_interval=[lo,hi] grows from lo to hi: easy clips first; 0: hi "
+        "from the first epoch on", lo=0)
     random_start:bool = opt(True, "shift a clip's start by less than `stride` when training")
     reverse_prob:float = opt(0., "chance that a training clip runs backwards", lo=0, hi=1)
     short_videos:str = opt('pad',
@@ -342,8 +342,8 @@ class ClipConf(SourceConf, group='data'):
     eventful_times:float = opt(3.,
         "how many times as often as others; much more, and tracking an object that is just there is unlearnt", lo=1)
     merge_prob:float = opt(0.,
-        "chance that the objects of a second clip are pasted over a training clip: more objects, hidden more often; much "
-        "of it looks pasted, so leave room for clips as they are", lo=0, hi=1)
+        "chance that the objects of a second clip are pasted over a training clip: more objects, hidden more often; "
+        "much of it looks pasted, so leave room for clips as they are", lo=0, hi=1)
 
 # %% ../nbs/00_config.ipynb #c010
 @dataclass

@@ -792,8 +792,8 @@ def _index_columns(
     objs = _number_objects(src, c, place, frames['looked'], cat_idx, names)
     spelt = {_key(v): v for v in reversed(src.column('images', 'video_id'))}       # as it is first
     about = dict(videos=[spelt[k] for k in dict.fromkeys(map(_key, src.column('images', 'video_id')))], cats=names,
-        cat_ids=list(cat_idx), mode=src.mode, info={k: v for k,v in src.d.items() if k not in _required}, doubts=list(doubts(src)),
-        digest=src.digest)
+        cat_ids=list(cat_idx), mode=src.mode, info={k: v for k,v in src.d.items() if k not in _required},
+        doubts=list(doubts(src)), digest=src.digest)
     videos, video_at = _lines(zip(objs.ids, objs.tracks))
     return dict(frames, **_annotation_columns(src, objs, frames), video=videos, video_at=video_at,
         about=_lines([about])[0])
