@@ -14,6 +14,7 @@ __all__ = ['limits', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataErro
 import errno, hashlib, os, stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 import numpy as np, torch
@@ -254,7 +255,8 @@ def _numbers_end_to_end(texts):
     stop = np.cumsum([len(t) for t in texts])
     if stop[-1] != len(b) or not len(b) or b.max() >= 64 or (b[stop-1] >= 32).any(): return None
     goes_on = b >= 32
-    v, on = (b[~goes_on] ^ 16).astype(np.int64) - 16, np.flatnonzero(goes_on)     # the last character has the sign
+    v = ((b[~goes_on] ^ 16).view(np.int8) - 16).astype(np.int32)       # the last character has the sign
+    on = np.flatnonzero(goes_on)
     n = np.diff(stop - np.searchsorted(on, stop), prepend=0)
     if not n.all(): return None
     if not len(on): return v, n
@@ -263,26 +265,28 @@ def _numbers_end_to_end(texts):
     chars = np.diff(begin, append=len(on))
     if chars.max() > 4: return None
     place = np.arange(len(on)) - np.repeat(begin, chars)
-    low = np.add.reduceat((b[on] & 31).astype(np.int64) << 5*place, begin)
+    low = np.add.reduceat((b[on] & 31).astype(np.int32) << 5*place, begin)
     v[of[begin]] = (v[of[begin]] << 5*chars) + low
     return v, n
 
 # %% ../nbs/01_core.ipynb #3e69ff3e
+def _chain_sums(v, start):
+    "Sum and lowest of the runs of each mask: each number is a difference from the one before; 0, 0 where it has none"
+    runs, n = v.cumsum(dtype=np.int64), np.diff(start)
+    before = np.append(0, runs)[start[:-1]]               # the masks before run on in the sum
+    def each(how): return np.where(n > 0, how.reduceat(runs, start)[:-1], 0)
+    return each(np.add) - n*before, np.where(n > 0, each(np.minimum) - before, 0)
+
 def _run_sums(v, n):
     "Pixels of each mask and pixels around it, from the numbers of all; None where a run is below 0"
-    odd = np.flatnonzero(n & 1)                           # an even count each: runs around the mask, runs of its own
-    v, rows = np.insert(v, n.cumsum()[odd], 0), (n+1)//2
-    start = np.append(0, rows.cumsum()[:-1])
-    first = v[2*start]                                    # the chain of differences begins with the third
-    v[2*start] = 0
-    def sums(v, rest=slice(0)):
-        "Each number is a difference from the one before of its kind"
-        runs = v.cumsum()
-        runs -= np.repeat(np.where(start>0, runs[start-1], 0), rows)
-        runs[rest] = 0                                    # what was put in
-        return np.add.reduceat(runs, start), runs.min()
-    (around, a), (mask, b) = sums(v[::2].copy()), sums(v[1::2].copy(), (start+rows-1)[odd])
-    return None if min(a, b, first.min()) < 0 else (mask, around + first)
+    start = np.append(0, n.cumsum())
+    v = np.append(v, np.zeros(2, v.dtype))                # so that something is behind the last mask
+    first = v[start[:-1]]                                 # the chain of differences begins with the third
+    v[start[:-1]] = 0
+    of_mask = start[:-1] % 2 == 1                         # its runs lie at even places, those around it at odd ones
+    (even, low), (odd, low2) = (_chain_sums(v[p::2].astype(np.int64), (start-p+1)//2) for p in (0, 1))
+    if min(low.min(), low2.min(), first.min()) < 0: return None
+    return np.where(of_mask, even, odd), np.where(of_mask, odd, even) + first
 
 # %% ../nbs/01_core.ipynb #05e8b811
 def _area(seg):
@@ -292,21 +296,25 @@ def _area(seg):
     except DataError: return 0, 0, -1
     return *r['size'], int(rle_api.area(r))
 
-def _is_packed(seg):
-    "A compressed RLE of a picture's size?"
-    size = seg.get('size') if isinstance(seg, dict) else None
-    if not isinstance(size, list) or len(size) != 2 or not isinstance(seg.get('counts'), str): return False
-    h, w = size
-    return type(h) is int and type(w) is int and h>0 and w>0 and h*w <= limits.max_pixels
+def _packed(segs):
+    "Texts and sizes (N,2) where all are compressed RLEs of a picture's size, else None"
+    if set(map(type, segs)) != {dict}: return None
+    texts, sizes = [s.get('counts') for s in segs], [s.get('size') for s in segs]
+    if set(map(type, texts)) != {str} or set(map(type, sizes)) != {list} or set(map(len, sizes)) != {2}: return None
+    sides = list(chain.from_iterable(sizes))
+    if set(map(type, sides)) != {int} or min(sides) < 1 or max(sides) >= 2**31: return None
+    sizes = np.array(sides, np.int64).reshape(-1, 2)
+    return None if (sizes.prod(1) > limits.max_pixels).any() else (texts, sizes)
 
 def rle_areas(
     segs:list  # COCO `segmentation`s, some hundreds
 )->np.ndarray: # (N,3) int64: height, width, pixels; -1 pixels where `to_rle` is to say what it is
     "How many pixels masks have, all at once"
-    read = _numbers_end_to_end([s['counts'] for s in segs]) if segs and all(map(_is_packed, segs)) else None
+    packed = _packed(segs)
+    read = packed and _numbers_end_to_end(packed[0])
     sums = read and _run_sums(*read)
     if sums is None: return np.array([_area(s) for s in segs], np.int64).reshape(-1, 3)
-    size, (mask, around) = np.array([s['size'] for s in segs], np.int64), sums
+    size, (mask, around) = packed[1], sums
     return np.where((mask+around == size.prod(1))[:,None], np.column_stack([size, mask]), [0, 0, -1])
 
 # %% ../nbs/01_core.ipynb #c025

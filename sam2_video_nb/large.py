@@ -7,6 +7,7 @@ __all__ = ['small', 'Stored', 'OddJSON', 'Piece', 'json_pieces', 'Columns']
 
 # %% ../nbs/07_large.ipynb #lg02
 import codecs, hashlib, json, os, re, zlib
+from itertools import accumulate
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -86,6 +87,7 @@ class OddJSON(ValueError): "Not JSON, or not to be read in pieces: read it whole
 
 _space = re.compile(r'[ \t\n\r]*').match
 _comma = re.compile(r'[ \t\n\r]*,[ \t\n\r]*').match
+_between = re.compile(r'\}([ \t\n\r]*,[ \t\n\r]*)(?=\{)').finditer      # two objects, or inside one
 _scan = json.JSONDecoder().scan_once
 
 class _Window:
@@ -137,7 +139,7 @@ def _halves(text):
 
 @patch
 def value(self:_Window)->tuple:
-    "The next value, its first byte, its text"
+    "The next value, its first byte, its text as bytes"
     self.peek()
     while True:
         try: v, end = _scan(self.text, self.at)
@@ -147,7 +149,7 @@ def value(self:_Window)->tuple:
     start, text = self.place(), self.text[self.at:end]
     if _halves(text): raise OddJSON
     self.at = end
-    return v, start, text
+    return v, start, text.encode()
 
 # %% ../nbs/07_large.ipynb #c5355565
 @patch
@@ -163,8 +165,28 @@ def entries(self:_Window,
         if not comma or comma.end() == len(text) or _halves(part): break
         values.append(v)
         starts.append(self.place())
-        texts.append(part)
+        texts.append(part.encode())
         self.at = comma.end()
+    return values, starts, texts
+
+# %% ../nbs/07_large.ipynb #00fcb746
+@patch
+def objects(self:_Window,
+    most:int  # Objects to read
+)->tuple:     # values, first bytes, texts
+    "The same of objects, quicker; none where it cannot be told where each ends"
+    cuts = [m.span(1) for _,m in zip(range(most), _between(self.text, self.at))]
+    if not cuts: return [], [], []
+    ends, begins = [a for a,_ in cuts], [self.at, *(b for _,b in cuts)]
+    text = f'[{self.text[self.at:ends[-1]]}]'
+    try: values, end = _scan(text, 0)
+    except (StopIteration, json.JSONDecodeError): return [], [], []
+    if end < len(text) or len(values) != len(cuts) or set(map(type, values)) != {dict} or _halves(text):
+        return [], [], []
+    texts = [self.text[a:b].encode() for a,b in zip(begins, ends)]
+    sizes = [len(t) + b-a for t,(a,b) in zip(texts, cuts)]
+    starts = list(accumulate(sizes[:-1], initial=self.place()))
+    self.at = begins[-1]
     return values, starts, texts
 
 # %% ../nbs/07_large.ipynb #lg16
@@ -173,7 +195,7 @@ class Piece(NamedTuple):
     key:str            # Of the top level
     values:list        # Entries of a list, none at first; or one value that is no list
     starts:list        # Of each, the first byte in the file
-    texts:list         # Of each, as it is there
+    texts:list         # Of each, its bytes
     is_list:bool=True
 
 def _list_pieces(w, key, most):
@@ -183,7 +205,8 @@ def _list_pieces(w, key, most):
     if w.peek() == ']': return w.take(']')
     while True:
         w.peek()
-        if (some := w.entries(most))[0]: yield Piece(key, *some)
+        some = w.objects(most)
+        if some[0] or (some := w.entries(most))[0]: yield Piece(key, *some)
         else:                                     # the last one, or one that the window cuts
             yield Piece(key, *([o] for o in w.value()))
             if w.take(',]') == ']': return
@@ -207,7 +230,7 @@ def _pieces(w, most):
 # %% ../nbs/07_large.ipynb #lg17
 def json_pieces(
     blocks,      # Of bytes: `Stored.blocks`
-    most:int=96  # Entries of a piece
+    most:int=192 # Entries of a piece
 ):               # Of `Piece`
     "A JSON object piece by piece; raises `OddJSON`"
     try: yield from _pieces(_Window(iter(blocks)), most)
