@@ -11,7 +11,7 @@ __all__ = ['limits', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataErro
            'append_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
-import errno, hashlib, os, stat
+import errno, hashlib, os, re, stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
@@ -581,8 +581,10 @@ def safe_name(
     return ''.join(c if c.isalnum() or c in '-_.' else '_' for c in str(name))
 
 # %% ../nbs/01_core.ipynb #px31
+_control = re.compile('[\x00-\x1f\x7f-\x9f]').search
+
 def is_line(
     text   # Anything
 )->bool:
     "Is it a text of one line that a terminal shows as it is: no newline, no escape sequence?"
-    return isinstance(text, str) and not any(ord(c)<32 or 127<=ord(c)<160 for c in text)
+    return isinstance(text, str) and not _control(text)

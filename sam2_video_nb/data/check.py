@@ -19,7 +19,7 @@ from tqdm import tqdm
 from ..core import *
 from .coco import Problem, Source, rules
 from .coco import _bare_images, _flag_remedy, _path_rules, _required, _what_doubts
-from .coco import _is_id, _is_side, _is_text, _key, _short, _size
+from .coco import _is_id, _is_side, _is_text, _key, _numbers, _short, _size
 
 # %% ../../nbs/11_data.check.ipynb #c072
 def _rle_size(seg):
@@ -41,13 +41,23 @@ def _mask_problems(
         yield 'empty_mask', "a mask without a pixel: where the object is absent, leave the annotation out"
 
 # %% ../../nbs/11_data.check.ipynb #0732199f
+def _known_sound(src, sizes):
+    "Of each annotation: are its mask's pixels known, and is its size the one that is known of its image?"
+    areas, ids = src.anns.areas, _numbers(src.column('annotations', 'image_id'))
+    if ids is None or not sizes: return np.zeros(len(areas), bool)
+    different, which = np.unique(ids, return_inverse=True)
+    known = [sizes.get(k, (0, 0)) if k in src.images else (0, 0) for k in map(str, different.tolist())]
+    fit = max(map(max, known)) < 2**63
+    return (areas[:,2] > 0) & (areas[:,:2] == np.array(known)[which]).all(1) if fit else np.zeros(len(areas), bool)
+
 def _masks_to_look_at(src, sizes):
     "`(index, image)` of the masks that are not known to be sound and of the size of their image"
-    keys = map(_key, src.column('annotations', 'image_id')) if src.anns.plain else None
-    if keys is None:
+    if not src.anns.plain:
         yield from ((i, _key(o.get('image_id'))) for i,o in src.entries('annotations'))
         return
-    for i,(k,(h,w,pixels)) in enumerate(zip(keys, src.anns.areas.tolist())):
+    areas, ids = src.anns.areas, src.column('annotations', 'image_id')
+    for i in np.flatnonzero(~_known_sound(src, sizes)).tolist():
+        k, (h,w,pixels) = _key(ids[i]), areas[i].tolist()
         if pixels > 0 and k in src.images and sizes.setdefault(k, (h,w)) == (h,w): continue
         yield i, k
 

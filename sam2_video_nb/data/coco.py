@@ -12,7 +12,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from sys import intern
 from typing import Any, NamedTuple, Optional
@@ -105,6 +105,34 @@ def _size(
     h, w = image.get('height'), image.get('width')
     return (h, w) if type(h) is int and type(w) is int and h>0 and w>0 else None
 
+# %% ../../nbs/10_data.coco.ipynb #7acc6bba
+class _Column(Sequence):
+    "One field of all entries, None where it is missing; an array while all of it are whole numbers"
+    def __init__(self): self.n, self.values = 0, None       # None: nothing but missing ones so far
+    def __len__(self): return self.n
+    def __getitem__(self, i): return None if self.values is None and range(self.n)[i] >= 0 else self.values[i]
+    def __iter__(self): return repeat(None, self.n) if self.values is None else iter(self.values)
+    def __repr__(self): return repr(list(self))
+
+    def extend(self, values):
+        kinds, before = set(map(type, values)), self.n
+        self.n += len(values)
+        if self.values is None:
+            if kinds <= {type(None)}: return
+            self.values = [None]*before if before else array('q')
+        if isinstance(self.values, array):
+            try: return self.values.fromlist(values if kinds <= {int} else None)
+            except (TypeError, OverflowError): self.values = self.values.tolist()
+        self.values += values
+
+def _numbers(values):
+    "Whole numbers as an array, None where some are anything else"
+    if isinstance(values, _Column): values = values.values
+    if isinstance(values, array): return np.frombuffer(values, np.int64) if values else np.empty(0, np.int64)
+    if values is None or set(map(type, values)) != {int}: return None
+    try: return np.array(values, np.int64)
+    except OverflowError: return None
+
 # %% ../../nbs/10_data.coco.ipynb #92139867
 _track_names = 'track_id', 'instance_id', 'object_id'
 _fields = 'id', 'image_id', 'category_id', *_track_names, 'iscrowd'
@@ -112,22 +140,23 @@ _fields = 'id', 'image_id', 'category_id', *_track_names, 'iscrowd'
 class _Annotations:
     "All annotations, a column a field, and where each lies in the file"
     def __init__(self):
-        self.fields = {k: [] for k in _fields}    # None where it is missing
+        self.fields = {k: _Column() for k in _fields}
         self.start, self.length, self.crc = array('q'), array('q'), array('q')
         self.plain = self.whole = True            # Are all of them objects? Has each a segmentation?
-        self.areas = []                           # (N,3) each, as of `rle_areas`
+        self.areas = array('q')                   # height, width, pixels of each, as of `rle_areas`
 
     def add(self, piece):
         "Some more, as they were read"
-        objs = [o if isinstance(o, dict) else {} for o in piece.values]
-        self.plain &= all(isinstance(o, dict) for o in piece.values)
-        self.whole &= all('segmentation' in o for o in objs)
+        objs = piece.values
+        if set(map(type, objs)) - {dict}:
+            objs, self.plain = [o if isinstance(o, dict) else {} for o in objs], False
         for k,column in self.fields.items(): column.extend([o.get(k) for o in objs])
-        texts = [text.encode() for text in piece.texts]
         self.start.extend(piece.starts)
-        self.length.extend(map(len, texts))
-        self.crc.extend(map(zlib.crc32, texts))
-        self.areas.append(rle_areas([o.get('segmentation') for o in objs]))
+        self.length.extend(map(len, piece.texts))
+        self.crc.extend(map(zlib.crc32, piece.texts))
+        segs = [o.get('segmentation') for o in objs]
+        self.whole = self.whole and (None not in segs or all('segmentation' in o for o in objs))
+        self.areas.frombytes(rle_areas(segs).tobytes())
 
 # %% ../../nbs/10_data.coco.ipynb #0082ef9e
 def _interned(o):
@@ -142,7 +171,7 @@ def _read_pieces(stored):
         elif p.key == 'annotations': anns.add(p)
         d.setdefault(p.key, [])
         if p.is_list and p.key != 'annotations': d[p.key] += map(_interned, p.values)
-    anns.areas = np.concatenate([np.zeros((0,3), np.int64), *anns.areas])
+    anns.areas = np.array(anns.areas, np.int64).reshape(-1, 3)
     return d, anns, h.hexdigest()
 
 def _read_source(path, stored=None):
@@ -199,17 +228,17 @@ def entries(self:Source, key)->list:
     return [(i,o) for i,o in enumerate(v) if isinstance(o, dict)] if isinstance(v, list) else []
 
 @patch
-def column(self:Source, key, field)->list:
+def column(self:Source, key, field)->Sequence:
     "One field of all entries, None where it is missing"
     if key == 'annotations' and field in _fields and self.anns.plain: return self.anns.fields[field]
     v = self.values(key)
     return [o.get(field) for o in v if isinstance(o, dict)] if isinstance(v, list) else []
 
 @patch(as_prop=True)
-def tracks(self:Source)->list:
+def tracks(self:Source)->Sequence:
     "The track of each annotation, None where it has none"
     columns = [self.column('annotations', k) for k in _track_names]
-    used = [c for c in columns if any(v is not None for v in c)] or columns[:1]
+    used = [c for c in columns if _numbers(c) is not None or any(v is not None for v in c)] or columns[:1]
     return used[0] if len(used)==1 else [next((v for v in vs if v is not None), None) for vs in zip(*used)]
 
 # %% ../../nbs/10_data.coco.ipynb #024d97ed
@@ -225,7 +254,8 @@ def mode(self:Source)->str:
     "`instance` or `category`"
     if self.objects != 'auto': return self.objects
     if '_mode' not in vars(self):
-        tracked = all(t is not None or crowd for t,crowd in zip(self.tracks, self.column('annotations', 'iscrowd')))
+        tracks, crowds = self.tracks, self.column('annotations', 'iscrowd')
+        tracked = _numbers(tracks) is not None or all(t is not None or crowd for t,crowd in zip(tracks, crowds))
         self._mode = 'instance' if tracked else 'category'
     return self._mode
 
@@ -249,7 +279,11 @@ def annotated(self:Source, image:dict)->bool:
 @patch
 def with_annotations(self:Source)->set:
     "Images that an annotation is on, as what ids are compared by"
-    return set(map(_key, self.column('annotations', 'image_id')))
+    if '_with' not in vars(self):
+        ids = self.column('annotations', 'image_id')
+        if (numbers := _numbers(ids)) is not None: ids = np.unique(numbers).tolist()
+        self._with = set(map(_key, ids))
+    return self._with
 
 # %% ../../nbs/10_data.coco.ipynb #f14ddbaa
 @patch
@@ -376,18 +410,25 @@ def _order_rules(src):
 # %% ../../nbs/10_data.coco.ipynb #px11
 def _size_rules(src):
     "No image is larger than any picture"
+    fine = {None}
     for i,o in src.entries('images'):
-        if not (size := _size(o)): continue
-        try: check_pixels(*size, f'image {_short(o.get("id"))}')
+        if (size := _size(o)) in fine: continue
+        try:
+            check_pixels(*size, f'image {_short(o.get("id"))}')
+            fine.add(size)
         except DataError as e: yield src.problem('too_large', f'images[{i}].height', str(e), o.get('id'))
 
 # %% ../../nbs/10_data.coco.ipynb #1a258639
+def _inside(name):
+    "Can a file's name not lead out of a folder? False where it takes a longer look"
+    return name[0] not in './\\' and '..' not in name and '\\' not in name and ':' not in name
+
 def _path_rules(src):
     "Files lie inside the image root, and the fields asked for exist"
     if not src.root.is_dir():
         yield src.problem('missing_root', '', f"{src.root}: no such folder (data.image_root, --image-root)")
     root = os.path.abspath(src.root).rstrip(os.sep) + os.sep
-    def outside(name): return not os.path.normpath(os.path.join(root, name)).startswith(root)
+    def outside(name): return not (_inside(name) or os.path.normpath(os.path.join(root, name)).startswith(root))
     for i,o in src.entries('images'):
         if _is_text(name := o.get('file_name')) and not src.allow_absolute and outside(name):
             yield src.problem('outside_root', f'images[{i}].file_name',
@@ -430,8 +471,8 @@ def _tracks_by_video(src):
 
 def _unknown_tracks(src):
     "Tracks that a frame lists and no annotation of its video has"
-    there = _tracks_by_video(src) if src.lists_tracks() else {}
-    for i,o in src.entries('images'):
+    there = _tracks_by_video(src) if src.lists_tracks() else None
+    for i,o in src.entries('images') if there is not None else ():
         listed = o['annotated_tracks'] if src.looked(o) else ()
         for t in listed:
             if _is_id(t) and _key(t) not in there[_key(o.get('video_id'))]:
@@ -457,8 +498,13 @@ def _looked_rules(src):
     return chain(_unknown_tracks(src), _unlisted_tracks(src))
 
 # %% ../../nbs/10_data.coco.ipynb #bb68962d
+def _n_different(numbers):
+    "How many different ones there are: a sort is quicker than `np.unique` where they nearly are in order"
+    return np.count_nonzero(np.diff(np.sort(numbers))) + bool(len(numbers))
+
 def _all_fit(ok, column, or_none):
     "Do all values fit? Of one type, each value is asked about once"
+    if _numbers(column) is not None and ok in (_is_id, _is_int): return True
     one_type = len(set(map(type, column)) - {type(None)}) <= 1
     try: values = set(column) if one_type else column
     except TypeError: values = column          # lists
@@ -473,15 +519,19 @@ def _fits(src, key):
 
 def _points_there(src, field, key):
     "Is every id in a field of the annotations one of a list?"
-    ids = set(map(_key, src.column(key, 'id')))
-    return all(_key(v) in ids for v in dict.fromkeys(src.column('annotations', field)))
+    ids, used = src.column(key, 'id'), src.column('annotations', field)
+    if (numbers := _numbers(used)) is not None: used = np.unique(numbers).tolist()
+    ids = set(map(_key, ids))
+    return all(_key(v) in ids for v in dict.fromkeys(used))
 
 def _is_sound(src):
     "Is nothing wrong with lists, keys and ids?"
     lists = [src.d.get(k) for k in _required]
     if not all(isinstance(v, list) for v in lists) or not src.d['images'] or not src.d['categories']: return False
     if not (src.anns.plain and src.anns.whole and all(isinstance(o, dict) for v in lists for o in v)): return False
-    def once(ids): return len(set(map(_key, ids))) == len(ids)
+    def once(ids):
+        numbers = _numbers(ids)
+        return (len(set(map(_key, ids))) if numbers is None else _n_different(numbers)) == len(ids)
     return (all(_fits(src, key) for key in _required) and all(once(src.column(key, 'id')) for key in _required) and
         _points_there(src, 'image_id', 'images') and _points_there(src, 'category_id', 'categories'))
 
@@ -497,6 +547,11 @@ class _Coded(NamedTuple):
 
 def _as_numbers(values, numbers):
     "Ids as numbers, by what they are compared by; a new one gets the next"
+    if (ids := _numbers(values)) is not None:
+        different, first, which = np.unique(ids, return_index=True, return_inverse=True)
+        new = np.empty(len(different), np.int64)
+        for i in np.argsort(first).tolist(): new[i] = numbers.setdefault(str(different[i]), len(numbers))
+        return new[which]
     number = {v: numbers.setdefault(_key(v), len(numbers)) for v in dict.fromkeys(values)}
     return np.fromiter((number[v] for v in values), np.int64, len(values))
 
@@ -505,12 +560,13 @@ def _coded(src):
     if '_codes' in vars(src): return src._codes
     def column(k): return src.column('annotations', k)
     def places(key): return {_key(v): i for i,v in reversed(list(enumerate(src.column(key, 'id'))))}
-    tracks = {None: -1}
-    number = _as_numbers(src.tracks, tracks)
+    tracks, crowd = {None: -1}, column('iscrowd')
+    number, flags = _as_numbers(src.tracks, tracks), _numbers(crowd)
+    if flags is None: flags = np.fromiter(map(bool, crowd), bool, len(crowd))
     src._codes = _Coded(_as_numbers(src.column('images', 'video_id'), {}),
         _as_numbers(column('image_id'), places('images')),
         _as_numbers(column('category_id'), places('categories')), np.where(number<0, -1, number-1),
-        np.array(list(map(bool, column('iscrowd'))), bool), list(tracks)[1:])
+        flags.astype(bool), list(tracks)[1:])
     return src._codes
 
 # %% ../../nbs/10_data.coco.ipynb #07be7d7d
@@ -522,7 +578,12 @@ def _tracks_clash(src):
     n, track, image = len(c.names), c.track[on], c.image[on]
     objs = c.video[image]*n + track
     kinds = objs*(c.cat.max(initial=0)+1) + c.cat[on]
-    return len(np.unique(image*n + track)) < len(track) or len(np.unique(kinds)) > len(np.unique(objs))
+    return _n_different(image*n + track) < len(track) or _n_different(kinds) > _n_different(objs)
+
+def _orders_clash(src):
+    "Is an order twice in a video?"
+    orders = _as_numbers(src.column('images', 'order_in_video'), {})
+    return _n_different(_coded(src).video*(orders.max()+1) + orders) < len(orders)
 
 # %% ../../nbs/10_data.coco.ipynb #c036
 def rules(
@@ -532,7 +593,8 @@ def rules(
     sound = _is_sound(src)
     entries = () if sound else (_list_rules, _key_rules, _id_rules)
     tracks = () if sound and not _tracks_clash(src) else (_track_rules,)
-    each = (*entries, _category_rules, _order_rules, _size_rules, _path_rules, *tracks, _looked_rules)
+    orders = () if sound and not _orders_clash(src) else (_order_rules,)
+    each = (*entries, _category_rules, *orders, _size_rules, _path_rules, *tracks, _looked_rules)
     return chain.from_iterable(rule(src) for rule in each)
 
 # %% ../../nbs/10_data.coco.ipynb #tr11
@@ -627,7 +689,8 @@ def _part_doubt(src):
 # %% ../../nbs/10_data.coco.ipynb #3ab59757
 def _crowd_doubt(src):
     "Ignore regions that look like objects"
-    if not any(src.column('annotations', 'iscrowd')): return
+    flags = src.column('annotations', 'iscrowd')
+    if not (any(flags) if (numbers := _numbers(flags)) is None else numbers.any()): return
     crowds = [(i,o) for i,o in src.entries('annotations') if o.get('iscrowd') and _track(o) is not None]
     if not crowds: return
     i,o = crowds[0]
@@ -758,8 +821,8 @@ def _number_objects(
     cats = [cat_idx[_key(v)] for v in src.column('categories', 'id')]
     ids = [[tracks[r] if by_track else names[cats[c.cat[r]]], cats[c.cat[r]]] for r in own[first]]
     made_of = [set() for _ in ids]
-    for k,t in np.unique(np.stack([rank, c.track[own]], 1), axis=0).tolist():
-        made_of[k].add(c.names[t] if t >= 0 else None)
+    pairs = np.unique(rank*(len(c.names)+1) + c.track[own]+1).tolist()
+    for k,t in (divmod(p, len(c.names)+1) for p in pairs): made_of[k].add(c.names[t-1] if t else None)
     parts = [slice(*p) for p in zip(begin.tolist(), begin[1:].tolist())]
     return _Objects(rows, number, place[c.image[rows]], [ids[p] for p in parts],
         [[sorted(o, key=str) for o in made_of[p]] for p in parts])
