@@ -108,10 +108,10 @@ def _length_and_size(src, frames, clip_length):
     "Is a video shorter than a clip, or of several sizes?"
     (i,o), vid = frames[0], frames[0][1]['video_id']
     if len(frames) < clip_length: yield src.hint('short_video', f'images[{i}].video_id',
-        f"video {vid!r} has {len(frames)} frames, clips need {clip_length}: see data.short_videos", o.get('id'))
+        f"video {_short(vid)} has {len(frames)} frames, clips need {clip_length}: see data.short_videos", o.get('id'))
     if len(sizes := {s for _,o in frames if (s := _size(o))}) > 1:
         yield src.hint('mixed_sizes', f'images[{i}].height',
-            f"video {vid!r} has frames of several sizes: {_short(sorted(sizes))}", o.get('id'))
+            f"video {_short(vid)} has frames of several sizes: {_short(sorted(sizes))}", o.get('id'))
 
 # %% ../../nbs/11_data.check.ipynb #ae83f593
 def _video_hints(
@@ -127,7 +127,7 @@ def _video_hints(
         if not bare: continue
         i,o = bare[0]
         yield src.hint('unflagged_frames', f'images[{i}].{src.annotated_key}',
-            f"{len(bare)} of {len(frames)} frames of video {o['video_id']!r} have no annotation and do not say "
+            f"{len(bare)} of {len(frames)} frames of video {_short(o['video_id'])} have no annotation and do not say "
             "whether they were annotated. "
             f"They are taken as annotated, every object absent; if nobody labelled them, {_flag_remedy(src, bare)}",
             o.get('id'))

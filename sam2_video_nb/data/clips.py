@@ -811,9 +811,11 @@ def loading_processes(
 
 # %% ../../nbs/14_data.clips.ipynb #c75a51bf
 def in_worker(
-    number:int   # Of the process
+    number:int,     # Of the process
+    largest=None    # `Limits` of the training; None: those that are there
 ):
     "What a process that loads clips begins with"
+    if largest is not None: set_limits(largest)        # a process that was spawned has the defaults
     for name in ('SIGINT', 'SIGUSR1', 'SIGUSR2'):
         if hasattr(signal, name): signal.signal(getattr(signal, name), signal.SIG_IGN)
     end_with_parent()
@@ -831,7 +833,7 @@ def clip_loader(
 )->DataLoader:           # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
     conf, train = checked(conf or ds.conf, DataConf), ds.train if train is None else train
-    kwargs = dict(generator=generator(ds.seed, 'loader'), worker_init_fn=in_worker) | kwargs
+    kwargs = dict(generator=generator(ds.seed, 'loader'), worker_init_fn=partial(in_worker, largest=replace(limits))) | kwargs
     order = order or (ClipOrder(ds) if train else SequentialSampler(ds))
     batches = ClipBatches(order, conf.batch_size or 1, False, process, processes)
     workers, shape = conf.num_workers or 0, (conf.video_clip_length, ds.size)

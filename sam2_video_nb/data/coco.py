@@ -85,7 +85,7 @@ class Problem(NamedTuple):
     field:str      # Place in the JSON, as images[3].file_name
     message:str    # What was found, and what to do
     def __str__(self):
-        frame = '' if self.image_id is None else f'image {self.image_id!r}'
+        frame = '' if self.image_id is None else f'image {_short(self.image_id)}'
         return ': '.join(o for o in (self.file, frame, self.field, self.message) if o)
 
 # %% ../../nbs/10_data.coco.ipynb #c016
@@ -369,7 +369,8 @@ def _unique_rules(src):
         for i,o in src.entries(key):
             if (k := _key(o.get('id'))) is None: continue
             if k in seen:
-                yield src.problem('duplicate_id', f'{key}[{i}].id', f"id {o['id']!r} is also that of {key}[{seen[k]}]",
+                yield src.problem('duplicate_id', f'{key}[{i}].id',
+                    f"id {_short(o['id'])} is also that of {key}[{seen[k]}]",
                     o['id'] if key=='images' else o.get('image_id'))
             seen.setdefault(k, i)
 
@@ -380,7 +381,7 @@ def _dangling_rules(src):
         for k,there,what in (('image_id', src.images, 'image'), ('category_id', cats, 'category')):
             if _is_id(o.get(k)) and _key(o[k]) not in there:
                 yield src.problem(f'dangling_{k}', f'annotations[{i}].{k}',
-                    f"there is no {what} {o[k]!r}", o.get('image_id'))
+                    f"there is no {what} {_short(o[k])}", o.get('image_id'))
 
 # %% ../../nbs/10_data.coco.ipynb #aac0c9c2
 def _id_rules(src):
@@ -393,7 +394,7 @@ def _category_rules(src):
     for i,o in src.entries('categories'):
         if not _is_text(n := o.get('name')): continue
         if n in seen: yield src.problem('duplicate_name', f'categories[{i}].name',
-            f"categories[{seen[n]}] is called {n!r} too: rename one, or merge them")
+            f"categories[{seen[n]}] is called {_short(n)} too: rename one, or merge them")
         seen.setdefault(n, i)
 
 # %% ../../nbs/10_data.coco.ipynb #c030
@@ -404,7 +405,7 @@ def _order_rules(src):
         if not (_is_id(o.get('video_id')) and _is_int(o.get('order_in_video'))): continue
         place = _key(o['video_id']), o['order_in_video']
         if place in seen: yield src.problem('duplicate_order', f'images[{i}].order_in_video',
-            f"video {o['video_id']!r} has {place[1]} at images[{seen[place]}] too", o.get('id'))
+            f"video {_short(o['video_id'])} has {place[1]} at images[{seen[place]}] too", o.get('id'))
         seen.setdefault(place, i)
 
 # %% ../../nbs/10_data.coco.ipynb #px11
@@ -451,13 +452,13 @@ def _track_rules(src):
         if not _is_id(t) or image is None: continue
         at, obj = (_key(frame), _key(t)), (_key(image.get('video_id')), _key(t))
         if at in seen: yield src.problem('duplicate_track', f'annotations[{i}].track_id',
-            f"track {t!r} has a mask at annotations[{seen[at]}] of the same frame already: "
+            f"track {_short(t)} has a mask at annotations[{seen[at]}] of the same frame already: "
             "merge them, or give one another track", frame, level)
         seen.setdefault(at, i)
         before = cat.setdefault(obj, o.get('category_id'))
         if _key(o.get('category_id')) != _key(before):
             yield src.problem('track_category', f'annotations[{i}].category_id',
-                f"track {t!r} of video {image.get('video_id')!r} was of category {_short(before)} before "
+                f"track {_short(t)} of video {_short(image.get('video_id'))} was of category {_short(before)} before "
                 f"and is of {_short(o.get('category_id'))} here", frame, level)
 
 # %% ../../nbs/10_data.coco.ipynb #tr02
@@ -477,7 +478,7 @@ def _unknown_tracks(src):
         for t in listed:
             if _is_id(t) and _key(t) not in there[_key(o.get('video_id'))]:
                 yield src.problem('unknown_track', f'images[{i}].annotated_tracks',
-                    f"no annotation of video {o.get('video_id')!r} is of track {t!r}: correct it, "
+                    f"no annotation of video {_short(o.get('video_id'))} is of track {_short(t)}: correct it, "
                     "or take it out of the list", o.get('id'))
 
 # %% ../../nbs/10_data.coco.ipynb #51f8e956
@@ -488,7 +489,7 @@ def _unlisted_tracks(src):
         if o.get('iscrowd') or image is None or not src.annotated(image): continue
         listed, t = src.looked(image), _track(o)
         if listed is None or _key(t) in listed: continue
-        what = "an annotation without a track_id" if t is None else f"a mask of track {t!r}"
+        what = "an annotation without a track_id" if t is None else f"a mask of track {_short(t)}"
         yield src.problem('unlisted_track', f'annotations[{i}].track_id', f"{what} on a frame whose annotated_tracks "
             f"{_short(image['annotated_tracks'])} do not name it: add the track to the list, or take the mask away",
             o.get('image_id'))

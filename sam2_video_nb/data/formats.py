@@ -189,6 +189,8 @@ def _sav_frames(
         path), f"{path.stem.rpartition('_')[0]}.mp4"
     masklet, size = d['masklet'], (int(d['video_height']), int(d['video_width']))
     ids = d.get('masklet_id') or list(range(len(masklet[0]) if masklet else 0))
+    if not isinstance(ids, list) or not {int, str} >= set(map(type, ids)):
+        raise DataError(f"{path}: masklet_id: a list of whole numbers or texts is expected")
     if size!=tuple(film.size):
         raise DataError(f"{path}: says {size[0]}x{size[1]} (height x width), {name} is {film.size[0]}x{film.size[1]}")
     if (last := (len(masklet)-1)*every) >= len(film):
@@ -301,10 +303,19 @@ def check_bytes(n, path):
         raise DataError(f"{path}: {n/2**30:,.0f} GiB when unpacked: {limits.max_bytes/2**30:.0f} are the limit "
             "(sam2_video_nb.core.limits.max_bytes): split it")
 
+def _check_packed(entries, path):
+    "Raise `DataError` where a few bytes unpack to many: labels may be nearly empty, pictures never are"
+    check_bytes(sum(o.file_size for o in entries), path)
+    for o in entries:
+        if o.filename!='gts.npy' and o.file_size > max(2**26, 250*o.compress_size):
+            raise DataError(f"{path}: {o.filename[:80]!r} unpacks from {o.compress_size:,} bytes to "
+                f"{o.file_size/2**20:,.0f} MiB: no picture packs so well, and the file is not unpacked; "
+                "leave an empty volume out, or save it without compression (np.savez)")
+
 def _arrays(path):
     "The arrays of an NPZ"
     check_regular(path)
-    with zipfile.ZipFile(path) as z: check_bytes(sum(o.file_size for o in z.infolist()), path)
+    with zipfile.ZipFile(path) as z: _check_packed(z.infolist(), path)
     with np.load(path, allow_pickle=False) as f: arrays = {k: f[k] for k in f.files}
     if odd := [k for k, a in arrays.items() if not isinstance(a, np.ndarray)]:
         raise DataError(f"{path}: {odd[0][:80]!r} is no array")

@@ -217,6 +217,7 @@ def read_packets(
         with av.open(str(path), metadata_errors='replace') as f:    # a title may be Latin-1
             if not f.streams.video: raise DataError(f"{path}: no video in it")
             s = f.streams.video[0]
+            if s.codec_context is None: raise DataError(f"{path}: its video is of a codec that is not known here")
             check_pixels(s.height, s.width, path)
             packets = sorted((p.pts, p.is_keyframe) for p in f.demux(s) if p.pts is not None)
             fps = float(s.average_rate) if s.average_rate else None

@@ -312,9 +312,9 @@ def _on_base(path, delta, about, name, base, seen):
     "A delta put on its base, of which only the tensors count"
     seen, where = (*seen, Path(path).resolve()), about.get('base', '')
     tried = [base] if base else [where, Path(path).parent/Path(where).name]
-    found = next((p for p in tried if _on_hub(p) or Path(p).is_file()), None)
+    found = next((p for p in tried if _on_hub(p) or os.path.isfile(p)), None)       # of a name too long: False
     if found is None or Path(found).resolve() in seen:
-        raise ModelError(f"{path} holds only what changed; its base {where} is not there: put that file beside it, "
+        raise ModelError(f"{path} holds only what changed; its base {str(where)[:200]} is not there: put that file beside it, "
                          "or name it (model.base_path; sam2_video_export: --base)")
     size = about['model'] if isinstance(about.get('model'), str) else name
     try: weights, _ = read_checkpoint(found, size, seen=seen, fetch=bool(base))
@@ -343,7 +343,7 @@ def which_model(
     "What a checkpoint is: what one says, else what it says itself, else what its tensors show; raises `ModelError`"
     own = about.get('model')
     if not name and isinstance(own, str) and own not in known_sizes.values():
-        raise ModelError(f"{where} only names the YAML of its model ({own!r}), "
+        raise ModelError(f"{where} only names the YAML of its model ({own[:200]!r}), "
                          "and no file is opened because a checkpoint says so: "
                          "give the YAML yourself as model.config_path (sam2_video_export: --config)")
     return name or own or size_of(weights or {}), image_size or about.get('image_size')

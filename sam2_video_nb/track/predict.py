@@ -533,6 +533,16 @@ def _write_task(folder, settings):
     with written_whole(folder/'task.json') as p: p.write_text(json.dumps(settings, indent=1), encoding='utf-8')
 
 # %% ../../nbs/34_track.predict.ipynb #27ae29b7
+def _read_state(path):
+    "What was remembered, None where there is no file; raises `DataError`"
+    if not path.is_file(): return None
+    try:
+        if not check_seal(path): raise ValueError                  # not written by `save`, or cut off
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as e:                      # whatever PyTorch makes of bytes that are none of ours
+        raise DataError(f"{path}: damaged, or not what a prediction remembers ({type(e).__name__}): "
+            "delete it, and predict.resume=true begins again") from None
+
 def _saved_state(folder, settings, resume):
     "The state to go on from, 'done', or None; raises `ConfigError` where the folder holds something else"
     old = folder/'task.json'
@@ -540,16 +550,13 @@ def _saved_state(folder, settings, resume):
     if not resume:
         raise ConfigError(f"predict.output={folder} has results already: "
                           "give another folder, or predict.resume=true to go on")
-    was = json.loads(old.read_text(encoding='utf-8'))
+    was = read_json(old)
     if other := [k for k in settings if was.get(k)!=settings[k]]:
         were, values = 'was' if len(other)==1 else 'were', ', '.join(str(was.get(k)) for k in other)[:120]
         raise ConfigError(f"predict.resume: {', '.join(other)} of {folder} {were} another: {values}; "
                           "go on with the same, or give another folder")
     if was.get('done'): return 'done'
-    state = folder/'state.pt'
-    if not state.is_file(): return None
-    check_seal(state)
-    return torch.load(state, map_location='cpu', weights_only=True)
+    return _read_state(folder/'state.pt')
 
 # %% ../../nbs/34_track.predict.ipynb #pr29
 def _predict(cfg, task, model, out, settings, state):
