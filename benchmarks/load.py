@@ -121,6 +121,7 @@ def main():
     if a.part: return print(json.dumps(measured(a.part, Path(a.file))))
     with tempfile.TemporaryDirectory() as tmp:
         path = Path(a.folder or tmp)/f'{a.images}x{a.objects}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists(): made(path, a.images, a.objects)
         print(f"{a.images:,} images, {a.images*a.objects:,} annotations, {path.stat().st_size/1e6:,.0f} MB; "
             f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

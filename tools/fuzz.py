@@ -10,6 +10,7 @@ import argparse, copy, io, json, os, re, resource, shutil, signal, subprocess, s
 import warnings, zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 
 root = Path(__file__).resolve().parent.parent
@@ -189,6 +190,7 @@ class Rle(Target):
         size = o['size'] and tuple(v if type(v) is int and 0<v<2**40 else 32 for v in o['size'])
         rle_decode(o['seg'], size)
 
+@cache
 def png_of(w, h, bits=8, kind=2):
     "A PNG of nothing: a few bytes that unpack to any size"
     import struct, zlib
@@ -233,6 +235,36 @@ class Picture(Target):
         if how: return read_image(folder/'000.png')
         each(lambda: read_image(folder/'000.png'), lambda: read_mask(folder/'000.png'),
             lambda: list(open_frames(folder)), lambda: one_prompt(dict(mask='000.png'), 'x', folder, (24, 32)))
+
+@target(1)
+class Masks(Target):
+    "Masks as large as a picture may be, and beyond: RLEs, polygons, PNGs; as they are and as prompts"
+    sides = 1, 24, 1000, 4000, 9_990, 10_000, 10_001, 60_000, 10**8, 10**9
+    def setup(self):
+        from sam2_video_nb.core import rle_encode
+        import torch
+        self.packed = rle_encode(torch.eye(24, dtype=torch.bool))
+    def draw(self, data, folder):
+        s = st()
+        h, w = pick(data, self.sides), pick(data, self.sides)
+        n, parts = h*w, data.draw(s.integers(1, 40))
+        runs = [n//parts]*(parts-1)
+        seg = pick(data, [dict(size=[h, w], counts=[*runs, n-sum(runs)]), dict(size=[h, w], counts=[0, n]),
+            [[0, 0, w, 0, w, h, 0, h]], [[0, 0, w, 0, w, h]]*parts, dict(self.packed, size=[h, w]), self.packed])
+        if not data.draw(s.integers(0, 2)): seg = changed(data, seg)
+        write(folder/'rle.json', seg)
+        png = png_of(min(w, 60_000), min(h, 60_000), pick(data, [1, 8, 16]), 0) if h*w <= 2*10**8 else png_of(w, 1)
+        write(folder/'m.png', damaged(data, png) if not data.draw(s.integers(0, 3)) else png)
+        return dict(size=pick(data, [(h, w), (24, 32)]))
+    def read(self, folder, how):
+        from sam2_video_nb.core import rle_decode
+        from sam2_video_nb.data.convert import read_mask
+        from sam2_video_nb.track.predict import one_prompt
+        seg, size = json.loads((folder/'rle.json').read_text()), how['size']
+        if size[0]*size[1] > 10**8: size = None              # no picture is of that size
+        each(lambda: rle_decode(seg, size), lambda: read_mask(folder/'m.png'))
+        if size: each(lambda: one_prompt(dict(mask=seg), 'x', folder, size),
+            lambda: one_prompt(dict(mask='m.png'), 'x', folder, size))
 
 def each(*functions):
     "Call all; what is no error of ours is raised at once, of ours the last one at the end"
@@ -429,6 +461,9 @@ class Npz(Target):
             a = np.zeros(pick(data, sides), kind) if data.draw(st().booleans()) else np.ones(sides[0]).astype(kind)
             if kind.startswith('float') and a.size: a.flat[0] = pick(data, [float('nan'), float('inf'), 1e38, 0])
             return a
+        if not data.draw(st().integers(0, 60)):          # a few hundred kB that unpack to hundreds of MB
+            np.savez_compressed(folder/'v.npz', imgs=np.zeros((pick(data, [2, 60, 70, 400]), 1024, 1024), np.uint8))
+            return
         names = ['imgs', 'imgs', 'gts', 'spacing', '../x', '']
         arrays = {pick(data, names): array(pick(data, kinds)) for _ in range(3)}
         good = dict(imgs=np.zeros(sides[0], np.uint8), gts=np.ones(sides[0], np.uint8))

@@ -833,7 +833,8 @@ def clip_loader(
 )->DataLoader:           # Of `ClipBatch`
     "Batches of clips; the last one may be smaller"
     conf, train = checked(conf or ds.conf, DataConf), ds.train if train is None else train
-    kwargs = dict(generator=generator(ds.seed, 'loader'), worker_init_fn=partial(in_worker, largest=replace(limits))) | kwargs
+    begin = partial(in_worker, largest=replace(limits))
+    kwargs = dict(generator=generator(ds.seed, 'loader'), worker_init_fn=begin) | kwargs
     order = order or (ClipOrder(ds) if train else SequentialSampler(ds))
     batches = ClipBatches(order, conf.batch_size or 1, False, process, processes)
     workers, shape = conf.num_workers or 0, (conf.video_clip_length, ds.size)

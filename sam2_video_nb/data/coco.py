@@ -160,8 +160,9 @@ class _Annotations:
 
 # %% ../../nbs/10_data.coco.ipynb #0082ef9e
 def _interned(o):
-    "An entry whose keys are the same texts as those of the others"
-    return {intern(k): v for k,v in o.items()} if isinstance(o, dict) else o
+    "An entry whose keys and video are the same texts as those of the others"
+    if not isinstance(o, dict): return o
+    return {intern(k): intern(v) if k == 'video_id' and type(v) is str else v for k,v in o.items()}
 
 def _read_pieces(stored):
     "What a JSON holds at its top level, its annotations, and the hash of all of it; raises `OddJSON`"

@@ -314,8 +314,8 @@ def _on_base(path, delta, about, name, base, seen):
     tried = [base] if base else [where, Path(path).parent/Path(where).name]
     found = next((p for p in tried if _on_hub(p) or os.path.isfile(p)), None)       # of a name too long: False
     if found is None or Path(found).resolve() in seen:
-        raise ModelError(f"{path} holds only what changed; its base {str(where)[:200]} is not there: put that file beside it, "
-                         "or name it (model.base_path; sam2_video_export: --base)")
+        raise ModelError(f"{path} holds only what changed; its base {str(where)[:200]} is not there: "
+                         "put that file beside it, or name it (model.base_path; sam2_video_export: --base)")
     size = about['model'] if isinstance(about.get('model'), str) else name
     try: weights, _ = read_checkpoint(found, size, seen=seen, fetch=bool(base))
     except ModelError:
