@@ -3,11 +3,11 @@
     python .ci/kills.py [--kills 24] [--seed 0] [--out FOLDER] [--only NAME]
 
 Each training is a process of its own with its loading processes, forked from this one (so that it need not import
-PyTorch each time) and ended by SIGKILL, together with all that it started. The model draws random numbers: it has
-dropout. Compared are weights, optimizer, schedule, what the checkpoints say of themselves, best.ckpt, and metrics.csv
+PyTorch each time) and ended by SIGKILL, together with all that it started: with the other ranks, where a case has
+some, which meet by srun's variables. The model draws random numbers: it has dropout. Compared are weights, optimizer, schedule, what the checkpoints say of themselves, best.ckpt, and metrics.csv
 and metrics.json as they stand. Exit code 1 if anything differs.
 """
-import argparse, json, os, random, re, shutil, signal, sys, tarfile, tempfile, time
+import argparse, json, os, random, re, shutil, signal, socket, sys, tarfile, tempfile, time
 from pathlib import Path
 import torch
 from sam2_video_nb.cli import sam2_video_train
@@ -26,7 +26,9 @@ cases = {
     'alone': ['data.num_workers=0', 'checkpoint.every_n_steps=2', 'callbacks.early_stopping_patience=2'],
     'within': ['data.num_workers=2', 'checkpoint.every_n_steps=1', 'trainer.val_check_interval=0.5',
                'trainer.accumulate_grad_batches=2', 'checkpoint.every_minutes=0.001'],
+    'ranks': ['data.num_workers=0', 'checkpoint.every_n_steps=1', 'checkpoint.keep=2'],
 }
+ranks = dict(ranks=2)      # processes of a case, killed all at once; of the others 1
 
 def material(at):
     "Videos and a small model with dropout, and the settings that all runs have"
@@ -42,17 +44,32 @@ def material(at):
 
 # A process that is killed
 
-def start(words, out):
-    "A training in a process of its own, the first of a group; its process id"
+def start(words, out, n=1):
+    "A training in a process of its own, the first of a group, and of as many ranks; its process id"
     sys.stdout.flush()
     if pid := os.fork(): return pid
     os.setsid()
     with open(out, 'a', encoding='utf-8') as f:
         os.dup2(f.fileno(), 1)
         os.dup2(f.fileno(), 2)
-    code = 1
-    try: code = sam2_video_train(words)
+    code, others = 1, []
+    try:
+        others = be_one_of(n) if n > 1 else []
+        code = sam2_video_train(words)
+        for pid in others: code = max(code, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     finally: os._exit(code)
+
+def be_one_of(n):
+    "Make this process the first of n ranks of srun, and start the others; in the first one, their process ids"
+    with socket.create_server(('127.0.0.1', 0)) as s: port = s.getsockname()[1]
+    os.environ.update(SLURM_JOB_ID='1', SLURM_JOB_NAME='train', SLURM_NTASKS=str(n), SLURM_NTASKS_PER_NODE=str(n),
+        SLURM_NNODES='1', SLURM_NODEID='0', SLURM_NODELIST='127.0.0.1', MASTER_PORT=str(port))
+    others = []
+    for r in range(n-1, -1, -1):
+        os.environ.update(SLURM_PROCID=str(r), SLURM_LOCALID=str(r))
+        if r==0: return others
+        if not (pid := os.fork()): return []
+        others.append(pid)
 
 def ended(pid):
     "The exit code of a process; None while it lives"
@@ -94,11 +111,11 @@ def moments(run, rng, seconds):
         'in a validation': lambda: read_status(run).get('state')=='validating',
         'at the end': lambda: said('ended after')}
 
-def killed(words, run, rng, seconds):
+def killed(words, run, rng, seconds, n):
     "Start, and kill at a random moment; what happened, or None where the run ended first"
     known = moments(run, rng, seconds)
     name = rng.choice(list(known))
-    pid = start(words, run.with_suffix('.out'))
+    pid = start(words, run.with_suffix('.out'), n)
     while True:
         code = ended(pid)
         if code==0: return None
@@ -162,22 +179,22 @@ def compare(ref, run):
 def one_case(name, more, base, at, rng, kills, again):
     "Kill a run until it was killed often enough or has ended; (kills, differences)"
     words = lambda run: [*base, *more, f'hydra.run.dir={run}']
-    ref, run = at/f'{name}_never', at/f'{name}_{again}'
+    ref, run, n = at/f'{name}_never', at/f'{name}_{again}', ranks.get(name, 1)
     if not ref.exists():
         begun = time.monotonic()
-        pid = start(words(ref), ref.with_suffix('.out'))
+        pid = start(words(ref), ref.with_suffix('.out'), n)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code: raise SystemExit(f'{ref.name}: exit {code}:\n{ref.with_suffix(".out").read_text()[-3000:]}')
         (at/f'{name}.seconds').write_text(str(time.monotonic()-begun))
     seconds, done = float((at/f'{name}.seconds').read_text())/3, 0
     while done < kills:
-        when = killed(words(run), run, rng, seconds)
+        when = killed(words(run), run, rng, seconds, n)
         if when is None: break
         done += 1
         left = whole(run)
         print(f'  {run.name}: killed {when}' + (f', half written: {left}' if left else ''), flush=True)
     else:
-        pid = start(words(run), run.with_suffix('.out'))
+        pid = start(words(run), run.with_suffix('.out'), n)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code: raise SystemExit(f'{run.name}: exit {code}:\n{run.with_suffix(".out").read_text()[-3000:]}')
     said = re.findall(r'resumed from .*', run.with_suffix('.out').read_text())

@@ -42,7 +42,7 @@ def speaks(e:Exception)->bool:
     if first_process(): return True
     alone = type(e).__name__=='RankLost' and str(e).startswith('rank 0 of') and '(pid' in str(e)
     if type(e).__name__=='RankLost': return alone and this_process().rank==1
-    return not isinstance(e, ConfigError)
+    return not (isinstance(e, ConfigError) or getattr(e, 'of_all', False))
 
 # %% ../nbs/60_cli.ipynb #17882ff8
 def end_bars():
@@ -57,9 +57,11 @@ def run_command(
         code = body() or 0
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        tell('stopped')
-        return 130
+    except KeyboardInterrupt as e:
+        if first_process():
+            end_bars()
+            for line in (str(e) or 'stopped', *getattr(e, '__notes__', ())): tell(line)
+        return getattr(e, 'code', 130)
     except SystemExit as e: return int(bool(e.code))       # 0: help was printed
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as e:
@@ -630,12 +632,13 @@ def sweep_job(
         settings = as_settings(cfg, given)
         settings.trainer = one_device(settings.trainer, h.runtime.choices['hydra/launcher'])
         code, JF = app.job(settings, run, None)
-    except (KeyboardInterrupt, SystemExit): code = 130       # Lightning makes one of the other
+    except KeyboardInterrupt as e: code = getattr(e, 'code', 130)
+    except SystemExit: code = 130                            # Lightning makes one of the other
     except Exception as e:
         error = error_line(e).removeprefix('error: ')
         tell(f'job {h.job.num}: {error_line(e)}')
-    if first_process(): write_job(run, apart, JF, 'stopped' if code==130 else error)
-    if code==130: raise KeyboardInterrupt       # of the whole sweep
+    if first_process(): write_job(run, apart, JF, 'stopped' if code > 128 else error)
+    if code > 128: raise KeyboardInterrupt      # of the whole sweep: whoever ends a job ends the others, too
     return math.nan if JF is None else JF
 
 # %% ../nbs/60_cli.ipynb #0b491a30
@@ -811,7 +814,10 @@ def training_job(
     "Train; last it prints the result, where to look and what to do next"
     if cfg.debug: return debugging_job(cfg, folder)
     from sam2_video_nb.train.trainer import train
-    r = train(cfg, folder)
+    try: r = train(cfg, folder)
+    except KeyboardInterrupt as e:         # before the first step: there is nothing to go on with
+        if args is not None: e.add_note(next_command(['sam2_video_train', *args]))
+        raise
     JF = (r.metrics.get('after') or {}).get('JF')
     code = r.exit_code
     if not first_process(): return Outcome(code, JF)

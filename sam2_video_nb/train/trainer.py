@@ -100,6 +100,7 @@ class Together(DDPStrategy):
         "Look at the ranks that this one started; Lightning's own look would kill this process before it says a word"
         for t in threading.enumerate():
             if t.name=='child-process-observer': t._child_processes = []
+        self.launcher.procs = []        # at a stop it would kill them, while they end by themselves
         watch.adopt(children, self.num_processes)
 
 # %% ../../nbs/44_train.trainer.ipynb #235f381d
@@ -109,6 +110,7 @@ def trainer_args(conf:TrainerConf)->dict:
     args['use_distributed_sampler'] = False         # Lightning's repeats clips to come out even; `VideoData` shares out
     args |= placement(conf, torch.cuda.device_count(), in_notebook())._asdict()
     if args['strategy']=='ddp': args['strategy'] = Together()
+    if args['limit_val_batches']: args['limit_val_batches'] = None       # it counts for each rank; `VideoData` for all
     p = this_process()
     return args | (dict(num_nodes=p.machines) if p.launcher in ('torchrun', 'slurm') and p.of > 1 else {})
 
@@ -199,7 +201,7 @@ def _open_data(cfg):
     train, val = in_turns(lambda: datasets(cfg), 'built-in videos') if built_in else datasets(cfg)
     test = test_videos(cfg, train, val)
     if cfg.trainer.limit_val_batches==0: val = None
-    dm = VideoData(cfg.data, train, val, test, cfg.seed, cfg.eval.max_videos)
+    dm = VideoData(cfg.data, train, val, test, cfg.seed, cfg.eval.max_videos, cfg.trainer.limit_val_batches)
     log.info(f"train: {dm.clips.report()}; validate: {counted(len(val) if val else 0, 'video')}")
     return dm
 
@@ -282,23 +284,19 @@ def _log_figures(trainer, on, figures):
 def _measure_before(trainer, module, dm):
     "The J&F before training, of what is held out and of the test"
     def logged_figures(on, name):
-        figures = _figures_before(trainer, module, dm, on)
+        try: figures = _figures_before(trainer, module, dm, on)
+        except KeyboardInterrupt: raise Stopped(stopper_of(trainer) or KeepOnStop(None)) from None
         log.info(f"{name} J&F before training: {figures['JF'] or 0:.3f}")
         return figures
     if dm.val_coco: module.before = logged_figures('val', 'held-out')
     if dm.test_coco and not trainer.fast_dev_run: module.before_test = logged_figures('test', 'test')
 
 # %% ../../nbs/44_train.trainer.ipynb #c046
-def _stopper(trainer):
-    "What keeps a stopped run, where checkpoints are kept at all"
-    return next((c for c in trainer.callbacks if isinstance(c, KeepOnStop)), None)
-
 def _fit(trainer, module, dm, ckpt):
     "Fit; a stop from the keyboard or by a signal comes back here"
-    stopper = _stopper(trainer)
+    stopper = stopper_of(trainer)
     try:
-        with stopper.listening() if stopper else nullcontext(), _stops_stay(trainer):
-            trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
+        with _stops_stay(trainer): trainer.fit(module, datamodule=dm, ckpt_path=ckpt, weights_only=True)
     except RuntimeError as e:       # a signal to all processes of a run ends those that load its clips at once
         if not (stopper and stopper.caught and stopper.kept and 'DataLoader worker' in str(e)): raise
         log.warning(f"{stopper.reason()}, in the middle of a step; the step before is kept")
@@ -489,10 +487,12 @@ class Run(NamedTuple):
         return f"trained for {steps}, nothing to validate on{tested}; {see}"
 
 # %% ../../nbs/44_train.trainer.ipynb #06a36b8d
-def _unless_stopped(measure, *args):
-    "What `measure` gives; None where it was stopped from the keyboard"
-    try: return measure(*args)
-    except KeyboardInterrupt: log.warning('stopped from the keyboard while measuring; the weights are kept')
+def _unless_stopped(trainer, measure, *args):
+    "What `measure` gives; None where it was stopped"
+    try: return measure(trainer, *args)
+    except KeyboardInterrupt:
+        why = (stopper_of(trainer) or KeepOnStop(None)).reason()
+        log.warning(f'{why} while measuring; the weights are kept')
 
 def _finish(run, trainer, module):
     "Measure what was not measured yet, keep the last and the best weights, write the results"
@@ -500,14 +500,14 @@ def _finish(run, trainer, module):
     files, trained = not cfg.trainer.fast_dev_run, not trainer.interrupted
     keep = files and cfg.trainer.enable_checkpointing and trained
     end = _planned(trainer) | dict(why=why_ended(trainer, cfg.trainer))      # before anything else is measured
-    if trainer.interrupted: end['signal'] = (_stopper(trainer) or KeepOnStop(None)).caught or 'SIGINT'
     if keep: trainer.save_checkpoint(folder/'last.ckpt')                     # measuring may be stopped, too
-    last = _unless_stopped(_last_figures, trainer, module, files and trained)
+    last = _unless_stopped(trainer, _last_figures, module, files and trained)
     if keep and last: trainer.save_checkpoint(folder/'last.ckpt')            # with its figures
     best = _keep_best(trainer, folder, last if keep else None, cfg.resume)
     metrics = _figures(trainer, module, best, last) | dict(end=end)
     if files and not trainer.interrupted and dm.test_coco:
-        metrics['test'] = _unless_stopped(_test_figures, trainer, module, run)
+        metrics['test'] = _unless_stopped(trainer, _test_figures, module, run)
+    if trainer.interrupted: end['signal'] = (stopper_of(trainer) or KeepOnStop(None)).caught or 'SIGINT'
     metrics['remarks'] = _remarks(metrics, module.losses, cfg.optimizer.lr) if trained else []
     metrics['remarks'] += _unwritten(trainer)
     _log_end(metrics)
@@ -524,6 +524,7 @@ not_meant = (                        # of Lightning's hints
     'in eval mode',                  # what is frozen stays so
     'many workers',                  # each epoch says how long it waited
     'across ranks is zero',          # nothing to validate on, as was asked for
+    'sync_dist=True',                # what is logged is of all ranks already
     'logs directory', 'Checkpoint directory')     # they are the run's own
 
 @contextmanager
@@ -639,8 +640,10 @@ def _train(cfg, start, run, status):
         if isinstance(l, Metrics): l.begin()
     _keep_features(cfg, dm, module, trainer.strategy.root_device)
     start_loggers(trainer.loggers)
+    stopper, device = stopper_of(trainer), trainer.strategy.root_device
+    listening = stopper.listening() if stopper else nullcontext()
     try:
-        with _memory_is_explained(module), _matmul_precision(cfg.trainer.precision, trainer.strategy.root_device):
+        with _memory_is_explained(module), _matmul_precision(cfg.trainer.precision, device), listening:
             if cfg.eval.baseline and not cfg.resume: _measure_before(trainer, module, dm)
             if cfg.resume:
                 _take_best_along(cfg.resume, run/'checkpoints', trainer)
@@ -707,8 +710,10 @@ def _train_in(run, cfg, start):
         status.update(state='stopped' if r.interrupted else 'finished', line=r.line(), **last_word(r.metrics))
         if first and cfg.callbacks.requeue and r.exit_code==128+signal.SIGUSR1: requeue()
         return r
-    except KeyboardInterrupt:
-        status.update(state='stopped', why='stopped by the user (Ctrl-C) before the first step')
+    except KeyboardInterrupt as e:
+        code = getattr(e, 'code', 130)
+        status.update(state='stopped', why=str(e) or 'stopped by the user (Ctrl-C) before the first step')
+        if first and cfg.callbacks.requeue and code==128+signal.SIGUSR1: requeue()
         raise
     except BaseException as e:
         if kept := _kept(run): e.add_note(kept)
