@@ -4,8 +4,9 @@
 
 Each training is a process of its own with its loading processes, forked from this one (so that it need not import
 PyTorch each time) and ended by SIGKILL, together with all that it started: with the other ranks, where a case has
-some, which meet by srun's variables. The model draws random numbers: it has dropout. Compared are weights, optimizer, schedule, what the checkpoints say of themselves, best.ckpt, and metrics.csv
-and metrics.json as they stand. Exit code 1 if anything differs.
+some, which meet by srun's variables. The model draws random numbers: it has dropout. Compared are weights, optimizer,
+schedule, what the checkpoints say of themselves, best.ckpt, and metrics.csv and metrics.json as they stand. Exit code
+1 if anything differs.
 """
 import argparse, json, os, random, re, shutil, signal, socket, sys, tarfile, tempfile, time
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Several processes make one run: under Lightning's launcher, torchrun and srun (its variables), on two machines
 
 .ci/many.py            a short form: 2 ranks under each launcher, one killed and gone on from by one process
-.ci/many.py --long     2 and 4 ranks, a stop in mid-epoch, a pause, and two network namespaces as machines
+.ci/many.py --long     2 and 4 ranks, a stop in mid-epoch, a pause, figures, and two network namespaces as machines
+.ci/many.py --long --only WORD ...     of these, those whose names have all these words: `2 ranks`, killed
 """
 import argparse, contextlib, csv, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
 from pathlib import Path
@@ -158,7 +159,8 @@ def stop(where, launcher, n, one, tmp):
     check(job.until(lambda s: s.get('step', 0) >= 1), 'trains')
     os.kill(job.ranks()[n-1], signal.SIGTERM)
     codes = job.wait(60)
-    check(None not in codes and all(codes), 'SIGTERM to one rank ends all', codes)
+    ends = all(c==143 for c in codes) if launcher!='torchrun' else None not in codes and all(codes)
+    check(ends, 'SIGTERM to one rank ends all', codes)
     check((job.run/'checkpoints/last.ckpt').is_file(), 'with a checkpoint', f"step {job.status().get('step')}")
     go_on(job, tmp, 'one', 1, one)
 
@@ -202,27 +204,58 @@ def short(tmp, one):
     print('2 ranks, torchrun, one is killed', flush=True)
     go_on(kill(tmp/'killed', 'torchrun', 2, 1), tmp/'again', 'one', 1, one)
 
+def figures(tmp, _):
+    "What is measured does not depend on the ranks, nor does how many videos a limit leaves; J&F above 0"
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import kills
+    other = 'output_dir', 'resume', 'data.val_path', 'data.batch_size'
+    (tmp/'material').mkdir()
+    words = [w for w in kills.material(tmp/'material') if not w.startswith(other)]
+    words += [f'data.val_path={tmp}/material/data/train.json', 'trainer.limit_val_batches=5', 'trainer.max_steps=2',
+        'visualization.enabled=false', 'data.num_workers=0']
+    model = tmp/'material/pico.yaml'
+    model.write_text(model.read_text().replace('dropout: 0.2', 'dropout: 0.0'))
+    found = {}
+    for launcher, n in (('one', 1), ('torchrun', 2), ('srun', 4)):
+        job = Job(tmp/f'figures_{n}', launcher, n, common=words)
+        codes = job.wait()
+        check(codes==[0]*len(codes), f'{n} ranks end well', codes)
+        if any(codes): return print(job.said()[-3000:])
+        m = json.loads((job.run/'metrics.json').read_text())
+        found[n] = {v: [m[k]['per_video'][v]['JF'] for k in ('before', 'after')] for v in m['after']['per_video']}
+    check(len(found[1])==5 and all(set(o)==set(found[1]) for o in found.values()), 'a limit is of the whole run',
+        ', '.join(f'{n}: {len(o)} videos' for n, o in found.items()))
+    top = max(jf for o in found[1].values() for jf in o)
+    apart = {n: max(abs(x-y) for v in found[1] for x, y in zip(found[1][v], o[v])) for n, o in found.items()}
+    check(top > .02 and max(apart.values()) < 2e-3, 'J&F of each video', f'up to {top:.3f}; apart {apart}')
+
 def long(tmp, one):
+    "name -> what is tried under it"
+    out = {}
     for n in (2, 4):
         for launcher in ('lightning', 'torchrun', 'srun'):
-            print(f'{n} ranks, {launcher}', flush=True)
-            whole(Job(tmp/f'{launcher}{n}', launcher, n), one)
+            out[f'{n} ranks, {launcher}'] = lambda n=n, to=launcher: whole(Job(tmp/f'{to}{n}', to, n), one)
     for n, launcher, victim, then in ((2, 'lightning', 1, ('one', 1)), (2, 'torchrun', 1, ('lightning', 2)),
-        (4, 'srun', 2, ('torchrun', 2)), (2, 'srun', 0, ('srun', 4)), (2, 'lightning', 0, ('one', 1))):
-        print(f'{n} ranks, {launcher}, rank {victim} is killed', flush=True)
-        at = f'{launcher}{n}_{victim}'
-        go_on(kill(tmp/f'killed_{at}', launcher, n, victim), tmp/f'again_{at}', *then, one)
-    print('4 ranks, srun, stopped in mid-epoch', flush=True)
-    stop(tmp/'stopped', 'srun', 4, one, tmp/'stopped_again')
-    print('2 ranks, torchrun, paused', flush=True)
-    pause(tmp/'paused', 'torchrun', 2, one)
-    print('two machines, torchrun', flush=True)
-    with two_machines() as machines:
-        if machines: whole(Job(tmp/'machines', 'torchrun', 2, machines=machines), one)
+        (2, 'srun', 1, ('one', 1)), (4, 'srun', 2, ('torchrun', 2)), (4, 'torchrun', 3, ('one', 1)),
+        (2, 'srun', 0, ('srun', 4)), (2, 'lightning', 0, ('one', 1))):
+        def killed(at=f'{launcher}{n}_{victim}', k=(launcher, n, victim), then=then):
+            go_on(kill(tmp/f'killed_{at}', *k), tmp/f'again_{at}', *then, one)
+        out[f'{n} ranks, {launcher}, rank {victim} is killed'] = killed
+    for n, launcher in ((4, 'srun'), (2, 'lightning')):
+        def stopped(n=n, to=launcher): stop(tmp/f'stopped_{to}', to, n, one, tmp/f'stopped_again_{to}')
+        out[f'{n} ranks, {launcher}, stopped in mid-epoch'] = stopped
+    out['2 ranks, torchrun, paused'] = lambda: pause(tmp/'paused', 'torchrun', 2, one)
+    out['2 and 4 ranks, figures'] = lambda: figures(tmp, one)
+    def machines():
+        with two_machines() as machines:
+            if machines: whole(Job(tmp/'machines', 'torchrun', 2, machines=machines), one)
+    out['2 ranks on two machines, torchrun'] = machines
+    return out
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--long', action='store_true')
+    p.add_argument('--only', nargs='+', default=[], help='words')
     p.add_argument('--keep', help='folder to leave the runs in')
     a = p.parse_args()
     tmp = Path(a.keep or tempfile.mkdtemp()).resolve()
@@ -231,8 +264,13 @@ def main():
         one = Job(tmp/'one', 'one', 1)
         codes = one.wait()
         check(codes==[0], 'ends well', codes)
-        if codes==[0]: (long if a.long else short)(tmp, one)
-        else: print(one.said()[-3000:])
+        if codes!=[0]: print(one.said()[-3000:])
+        elif not a.long: short(tmp, one)
+        else:
+            for name, tried in long(tmp, one).items():
+                if not all(o in name for o in a.only): continue
+                print(name, flush=True)
+                tried()
     finally:
         for job in jobs: job.wait(0)
         if not a.keep: shutil.rmtree(tmp, ignore_errors=True)
