@@ -17,7 +17,7 @@ from torch import Tensor
 from ..config import *
 from ..core import *
 from ..figures import figure_html
-from ..data.coco import CocoVideo
+from ..data.datasets import open_all
 from ..model.attention import cache_floats
 from ..model.cost import like_cuda, made_anew, pretended, pretended_batch, step_cost
 from ..model.losses import VideoLoss, loss_weights
@@ -46,7 +46,7 @@ def planned_objects(
     "Objects of a clip"
     most = conf.max_objects
     if conf.train_path is None: return most or 3
-    coco = CocoVideo(conf.train_path, conf.image_root, conf.allow_absolute, conf.annotated_key, conf.objects)
+    coco = open_all(conf)
     there = max((len(coco.objs[v]) for v in coco.videos), default=1)
     return min(there, most or there)
 
