@@ -21,12 +21,12 @@ import sam2_video_nb.train.trainer          # before a fork, not in each
 here = Path(__file__).resolve().parent
 
 # name → settings: with and without loading processes, with validations within an epoch, with an early stop, and with
-# several batches to a step
+# several batches to a step and an average of the weights
 cases = {
     'workers': ['data.num_workers=2', 'checkpoint.every_n_steps=1', 'checkpoint.keep=3'],
     'alone': ['data.num_workers=0', 'checkpoint.every_n_steps=2', 'callbacks.early_stopping_patience=2'],
     'within': ['data.num_workers=2', 'checkpoint.every_n_steps=1', 'trainer.val_check_interval=0.5',
-               'trainer.accumulate_grad_batches=2', 'checkpoint.every_minutes=0.001'],
+               'trainer.accumulate_grad_batches=2', 'checkpoint.every_minutes=0.001', 'callbacks.ema_decay=0.9'],
     'ranks': ['data.num_workers=0', 'checkpoint.every_n_steps=1', 'checkpoint.keep=2'],
 }
 ranks = dict(ranks=2)      # processes of a case, killed all at once; of the others 1
@@ -156,7 +156,7 @@ def read(path):
     kept = ('state_dict', 'optimizer_states', 'lr_schedulers', 'sam2_video_nb', 'losses', 'global_step', 'epoch',
             'random_states', 'metrics_csv')
     early = {k: v for k, v in c['callbacks'].items() if k.startswith('EarlyStopping')}
-    return {k: c[k] for k in kept} | dict(early=early)
+    return {k: c[k] for k in kept} | dict(early=early, ema=c.get('ema'))
 
 def compare(ref, run):
     "Where a run that was killed differs from the one that was not"

@@ -11,8 +11,8 @@ __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train',
            'sam2_video_export', 'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application',
            'refuse_used', 'own_dir', 'made_folder', 'named_dir', 'run_folder', 'run_of', 'resumed_run', 'there_already',
            'drop_empty', 'run_once', 'one_device', 'sweep_job', 'sweep_folder', 'run_sweep', 'report_sweep',
-           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'planning_job', 'debugging_job', 'training_job',
-           'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job',
+           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'planning_job', 'debugging_job', 'finding_job',
+           'training_job', 'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job',
            'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
@@ -749,7 +749,7 @@ nano model on the built-in videos, in minutes on a CPU.
   plan=true vram=8                      what a step needs, and what to lower for it
                                         to fit; nothing is trained
   recipe=memory                         what trains: memory, memory+decoder,
-                                        decoder or full
+                                        decoder, lora or full
 """ + hydra_usage.format(command='sam2_video_train') + sweep_usage + keys_usage
 
 # %% ../nbs/60_cli.ipynb #bf259262
@@ -805,6 +805,21 @@ def debugging_job(
     closing('', [('picture', folder/'debug.png')])
     return Outcome(0)
 
+# %% ../nbs/60_cli.ipynb #0b9dc38e
+def finding_job(
+    cfg:TrainConf,   # With `find_lr`
+    folder:Path      # For the curve
+)->Outcome:
+    "Search a learning rate to start with"
+    from sam2_video_nb.core import written_whole
+    from sam2_video_nb.figures import figure_svg
+    from sam2_video_nb.train.find import find_lr
+    found = find_lr(cfg)
+    print(found)
+    with written_whole(folder/'find_lr.svg') as p: p.write_bytes(figure_svg(found.curve()))
+    closing('', [('curve', folder/'find_lr.svg')])
+    return Outcome(0)
+
 # %% ../nbs/60_cli.ipynb #ee083907
 def training_job(
     cfg:TrainConf,
@@ -813,6 +828,7 @@ def training_job(
 )->Outcome:
     "Train; last it prints the result, where to look and what to do next"
     if cfg.debug: return debugging_job(cfg, folder)
+    if cfg.find_lr: return finding_job(cfg, folder)
     from sam2_video_nb.train.trainer import train
     try: r = train(cfg, folder)
     except KeyboardInterrupt as e:         # before the first step: there is nothing to go on with

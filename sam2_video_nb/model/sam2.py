@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_anything', 'largest', 'memory_modules',
            'encoded_pixels', 'keeping', 'config_file', 'model_named', 'check_settings', 'model_settings', 'portable',
-           'model_label', 'default_size', 'model_config', 'BuildLimit', 'build_sam2', 'matching', 'set_trainable',
-           'set_mode', 'Features', 'encode', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap', 'StepOut',
-           'keeps_little', 'frame_step', 'frame_candidates', 'Group', 'group_objects', 'group_step',
+           'base_size', 'model_label', 'default_size', 'model_config', 'BuildLimit', 'build_sam2', 'matching',
+           'set_trainable', 'set_mode', 'Lora', 'lora_of', 'add_adapters', 'stock_weights', 'Features', 'encode',
+           'memory_rows', 'with_memory', 'fitting_weights', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap',
+           'StepOut', 'keeps_little', 'frame_step', 'frame_candidates', 'Group', 'group_objects', 'group_step',
            'no_attention_dropout', 'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points',
            'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision',
-           'from_start', 'load_model', 'freeze_unreachable', 'build_model', 'resolve_start']
+           'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model', 'resolve_start']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
@@ -29,7 +30,8 @@ from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
 from ..core import *
 from .attention import MemoryAttention
-from .weights import Start, load_weights, read_start, resume_point
+from .weights import Start, is_adapter, load_weights, merge_adapters, read_start, resume_point
+from .weights import stock_name
 from .prompts import PromptPolicy, as_trained, prompt_kinds, prompts_of, seen_prompts
 
 # %% ../../nbs/22_model.sam2.ipynb #c003
@@ -163,10 +165,21 @@ def portable(
     if isinstance(name, dict): return model_settings(name)
     return next((s for s in sizes if config_file(s)==config_file(name)), None) or model_settings(name)
 
+# %% ../../nbs/22_model.sam2.ipynb #48ec2aed
+def base_size(
+    name=None   # As for `model_settings`
+):              # Size, or settings
+    "The size that a model is of, however many frames it remembers"
+    known = portable(name)
+    if isinstance(known, str): return known
+    def like(size): return model_settings(size) | dict(num_maskmem=known.get('num_maskmem'))==known
+    return next(filter(like, sizes), known)
+
 # %% ../../nbs/22_model.sam2.ipynb #c348471e
 def model_label(name=None)->str:
     "A short name of a model, for people"
-    known = portable(name)
+    known, size = portable(name), base_size(name)
+    if known!=size: return f"{size} that remembers {known['num_maskmem']} frames"
     return known if isinstance(known, str) else 'its own YAML' if isinstance(name, dict) else Path(name).name
 
 # %% ../../nbs/22_model.sam2.ipynb #18654c3a
@@ -236,15 +249,17 @@ memory_modules = ['memory_attention', 'memory_encoder']
 
 def matching(
     names,         # Parameter names
-    patterns       # Names of parameters or modules, or globs
+    patterns,      # Names of parameters or modules, or globs
+    key='model.trainable_modules'   # The setting that says so, for errors
 )->list:           # Those names that fit any pattern, in order; raises `ConfigError` where a pattern fits none
     "The names that fit"
-    def fits(n, p): return n==p or n.startswith(p+'.') or fnmatchcase(n, p)
+    def fits_one(n, p): return n==p or n.startswith(p+'.') or fnmatchcase(n, p)
+    def fits(n, p): return fits_one(n, p) or fits_one(stock_name(n), p)
     names = list(names)
     for p in patterns:
         if not any(fits(n, p) for n in names):
             tops = ', '.join(sorted({n.split('.')[0] for n in names}))
-            raise ConfigError(f"model.trainable_modules: nothing is called {p!r}: choose from {tops}, "
+            raise ConfigError(f"{key}: nothing is called {p!r}: choose from {tops}, "
                               "a name below one of them, or a glob such as '*norm*'")
     return [n for n in names if any(fits(n, p) for p in patterns)]
 
@@ -271,6 +286,51 @@ def set_mode(
             # a Dropout has no parameters: it does as its parent
             go(c, on and (not ps or any(p.requires_grad for p in ps)))
     go(sam2, mode)
+
+# %% ../../nbs/22_model.sam2.ipynb #1f5bfe89
+class Lora(NamedTuple):
+    "Which layers get an adapter, and of what kind"
+    rank:int        # Rows of A, columns of B
+    alpha:float     # Divided by the rank, what they are multiplied with
+    targets:list    # Names or globs of linear layers
+    seed:int=0      # Of A
+
+def lora_of(
+    conf:ModelConf,  # model.lora_* are read
+    seed:int=0
+)->Lora:             # None: no adapters
+    "The adapters that settings ask for"
+    if not conf.lora_rank: return None
+    targets = [conf.lora_targets] if isinstance(conf.lora_targets, str) else list(conf.lora_targets)
+    return Lora(conf.lora_rank, 2.*conf.lora_rank if conf.lora_alpha is None else conf.lora_alpha, targets, seed)
+
+# %% ../../nbs/22_model.sam2.ipynb #ae81d296
+def _peft():
+    "The package, which takes seconds to import"
+    try: import peft
+    except ImportError as e:
+        raise ConfigError(f"model.lora_rank needs a package that is not installed ({e.name or 'peft'}): "
+            "pip install 'sam2_video_nb[lora]'") from None
+    return peft
+
+def add_adapters(
+    sam2:nn.Module,  # Changed in place
+    lora:Lora
+)->list:             # Names of the layers that have one; raises `ConfigError`
+    "Put an adapter beside each layer that is meant"
+    peft = _peft()
+    linear = [n for n, m in sam2.named_modules() if isinstance(m, nn.Linear)]
+    found = matching(linear, lora.targets, 'model.lora_targets')
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lora.seed)
+        how = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=found)
+        peft.inject_adapter_in_model(how, sam2)
+    sam2.lora_alpha = lora.alpha
+    return found
+
+def stock_weights(sam2)->dict:
+    "The weights of a model under SAM 2's own names"
+    return merge_adapters(sam2.state_dict(), getattr(sam2, 'lora_alpha', None), 'the model')
 
 # %% ../../nbs/22_model.sam2.ipynb #c024
 class Features(NamedTuple):
@@ -315,9 +375,43 @@ def encode(
         parts = [run(x) for x in images.split(max(1, encoded_pixels//S**2))]
     return Features([torch.cat(level) for level in zip(*(maps for maps, _ in parts))], parts[0][1].clone())
 
+# %% ../../nbs/22_model.sam2.ipynb #6d9a0f72
+def memory_rows(
+    table:Tensor,  # (N,1,1,C) `maskmem_tpos_enc`
+    frames:int     # Wanted, 2 or more
+)->Tensor:         # (frames,1,1,C)
+    "A row for each frame that is remembered"
+    past, conditioning = table[:-1], table[-1:]
+    furthest = (past if len(past) else conditioning)[-1:]
+    more = max(0, frames-1-len(past))
+    return torch.cat([past[:frames-1], *[furthest]*more, conditioning])
+
+# %% ../../nbs/22_model.sam2.ipynb #e340215b
+def with_memory(
+    start:Start,      # What was read
+    frames:int=None   # To be remembered; None: as the weights have it, unless settings or a YAML say otherwise
+)->Start:             # Its name says how many; the weights are as they were read
+    "What is started from, with the number of frames that it is to remember"
+    settings, table = model_settings(start.name), start.weights.get('maskmem_tpos_enc')
+    own = settings.get('num_maskmem', 7)
+    has = own if table is None else len(table)
+    wanted = frames or (has if isinstance(portable(start.name), str) else own)
+    return start if wanted==own else start._replace(name=settings | dict(num_maskmem=wanted))
+
+def fitting_weights(start:Start)->dict:
+    "Its weights, with a row for each frame that its model remembers"
+    weights, own = start.weights, model_settings(start.name).get('num_maskmem', 7)
+    table = weights.get('maskmem_tpos_enc')
+    if table is None or table.ndim!=4 or len(table) in (0, own): return weights
+    more = ', the rest begin as the furthest of them' if own > len(table) else ''
+    log.warning(f"{start.path or 'the checkpoint'} remembers {len(table)} frames, the model {own}: the nearest keep "
+        f"what was learnt of them{more}")
+    return weights | dict(maskmem_tpos_enc=memory_rows(table, own))
+
 # %% ../../nbs/22_model.sam2.ipynb #c027
 class MemoryBank:
     "What `n` objects remember, frame by frame, as SAM 2 lays it out"
+    keep = 16     # frames around the current one that may be read again: pointers, or more where more is remembered
     def __init__(self): self.cond, self.rest = {}, {}
 
     def as_sam2(self, t, reverse=False):
@@ -329,14 +423,15 @@ class MemoryBank:
         shelf = self.cond if prompted else self.rest
         shelf[t] = memory
 
-    def prune(self, t, keep=16, near=None):
+    def prune(self, t, near=None):
         "Drop what is further than `keep` frames from `t`, and from `near` if that is given"
-        def far(k): return abs(t-k) > keep and (near is None or abs(near-k) > keep)
+        def far(k): return abs(t-k) > self.keep and (near is None or abs(near-k) > self.keep)
         for old in [k for k in self.rest if far(k)]: del self.rest[old]
 
     def copy(self):
         "A bank of the same memories"
         new = type(self)()
+        new.keep = self.keep
         new.cond, new.rest = dict(self.cond), dict(self.rest)
         return new
 
@@ -401,6 +496,7 @@ def _step_out(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False
     def flat(m): return m.flatten(2).permute(2,0,1)
     maps, map_sizes = [flat(m) for m in feats.maps], [m.shape[-2:] for m in feats.maps]
     pos = flat(feats.pos.expand_as(feats.maps[-1]))
+    bank.keep = max(MemoryBank.keep, sam2.num_maskmem)
     points, masks = sam2_inputs(prompts, pos.device) if prompts else (None, None)
     first = prompts is not None and not known      # nothing is remembered of these objects
     _, out, _, _ = sam2._track_step(t, first, maps, [pos], map_sizes, points, masks,   # the last level of pos is read
@@ -569,7 +665,8 @@ class SAM2VideoModel(nn.Module):
         bptt_frames:Optional[int]=None,  # Cut the gradient through the memory every so many frames; None: nowhere
         predictor_memory=False,          # Train with the predictor's memory to the bit
         keep='parts',                    # For the backward pass: all, parts, or what passes from frame to frame alone
-        attention_dropout=True           # As SAM 2 has it; False: none of attention to memory
+        attention_dropout=True,          # As SAM 2 has it; False: none of attention to memory
+        lora:Optional[Lora]=None         # Adapters, which train besides
     ):
         super().__init__()
         if bptt_frames==1:
@@ -579,7 +676,8 @@ class SAM2VideoModel(nn.Module):
         self.tap = DecoderTap(sam2)
         self.keep, sam2.memory_attention.keeps = keep, 'all' if keep=='all' else 'little'
         if not attention_dropout: no_attention_dropout(sam2)
-        self.trains = set_trainable(sam2, trainable)
+        if lora: add_adapters(sam2, lora)
+        self.trains = set_trainable(sam2, [*trainable, '*.lora_[AB].*'] if lora else trainable)
         # what a checkpoint says: prompts trained with, kinds of prompt ever seen, prints of the videos that chose it
         self.prompts = self.seen_prompts = self.chosen_on = None   # None: nobody knows
         self.features = None     # a `FeatureCache`, where features are kept
@@ -842,8 +940,9 @@ def from_start(
     **kw           # As for `SAM2VideoModel`
 )->SAM2VideoModel:
     "The model of what was read; raises `ConfigError` or `ModelError`"
-    sam2 = build_sam2(start.name, start.image_size, seed, weights=start.weights or None)
-    if start.weights: load_weights(sam2, start.weights, start.path or 'weights')
+    weights = fitting_weights(start)
+    sam2 = build_sam2(start.name, start.image_size, seed, weights=weights or None)
+    if weights: load_weights(sam2, weights, start.path or 'weights')
     model = SAM2VideoModel(sam2, **kw)
     model.prompts = prompts_of(start.about)
     model.seen_prompts = seen_prompts(start.about) if start.weights else set()   # random weights saw nothing
@@ -863,7 +962,7 @@ def load_model(
     if not isinstance(source, (str, Path, Start)):
         raise ModelError(f"a model is a SAM2VideoModel or the path of a checkpoint, not {type(source).__name__}")
     start = source if isinstance(source, Start) else read_start(source, name, image_size)
-    return from_start(start, seed).eval().to(device_of(device))
+    return from_start(with_memory(start), seed).eval().to(device_of(device))
 
 # %% ../../nbs/22_model.sam2.ipynb #cdf92dba
 def freeze_unreachable(
@@ -893,6 +992,16 @@ def _model_conf(conf):
     is_file = Path(conf).suffix in ('.ckpt', '.pt', '.pth', '.safetensors')
     return ModelConf(checkpoint_path=str(conf)) if is_file else ModelConf(config_path=str(conf))
 
+# %% ../../nbs/22_model.sam2.ipynb #aaa08f22
+def what_trains(
+    conf:ModelConf,
+    scratch:bool      # nano from random weights
+)->list:
+    "What of SAM 2 trains where nobody says; nothing beside adapters"
+    if scratch and not conf.lora_rank: return ['*']
+    rows = ['maskmem_tpos_enc'] if conf.num_maskmem else []       # new ones begin as copies
+    return rows if conf.lora_rank else [*memory_modules, *rows]
+
 # %% ../../nbs/22_model.sam2.ipynb #c5c3172e
 def _always_present(sam2):
     "A random presence score that no loss trains would hide masks at random: say present instead"
@@ -914,14 +1023,18 @@ def build_model(
     "The model of a run; raises `ConfigError` or `ModelError`"
     conf = checked(_model_conf(conf), ModelConf)
     start = start or read_start(conf.checkpoint_path, model_named(conf), image_size, conf.base_path)
-    nano, random = portable(start.name)=='nano', not start.weights
+    start = with_memory(start, conf.num_maskmem)
+    nano, random = base_size(start.name)=='nano', not start.weights
     if random and not nano:
         log.warning(f"{model_label(start.name)} starts from random weights: give model.checkpoint_path to fine-tune")
+    if random and conf.lora_rank and not conf.trainable_modules:
+        log.warning("adapters beside random weights, which stay as they are: give model.checkpoint_path")
     trains = conf.trainable_modules
-    if trains is None: trains = ['*'] if nano and not conf.checkpoint_path else memory_modules
+    if trains is None: trains = what_trains(conf, nano and not conf.checkpoint_path)
     model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
                        bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
-                       keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout)
+                       keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout,
+                       lora=lora_of(conf, seed))
     model.prompts = prompts or model.prompts
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if random and not weights.get('presence'): _always_present(model.sam2)
@@ -936,6 +1049,7 @@ def resolve_start(
     base = None if cfg.resume else cfg.model.base_path
     start = read_start(cfg.resume or cfg.model.checkpoint_path, model_named(cfg.model), cfg.data.image_size, base)
     if not isinstance(start.name, dict): cfg.model.config_path = start.name or 'nano'  # settings stay in the checkpoint
+    start = with_memory(start, cfg.model.num_maskmem)
     cfg.data.image_size = start.image_size or default_size(start.name)
     as_before = start.about.get('precision', '32-true') if cfg.resume else None
     cfg.trainer.precision = cfg.trainer.precision or as_before or default_precision(cfg.trainer.accelerator)

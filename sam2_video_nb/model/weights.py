@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['known_sizes', 'size_of', 'seal', 'check_seal', 'honest_errors', 'save_torch', 'write_checkpoint', 'write_weights',
-           'weights_hash', 'changed', 'write_delta', 'hub_file', 'from_hub', 'read_checkpoint', 'read_weights',
-           'which_model', 'Start', 'read_start', 'read_optimizer', 'run_checkpoint', 'resume_point', 'mismatch',
-           'load_weights']
+           'weights_hash', 'changed', 'is_adapter', 'stock_name', 'merge_adapters', 'write_delta', 'hub_file',
+           'from_hub', 'read_checkpoint', 'read_weights', 'which_model', 'Start', 'read_start', 'read_optimizer',
+           'run_checkpoint', 'resume_point', 'mismatch', 'load_weights']
 
 # %% ../../nbs/21_model.weights.ipynb #c002
 import hashlib, io, json, logging, os, re, zipfile
@@ -121,7 +121,7 @@ _plain = (str, int, float, type(None))
 _kinds = dict(
     model=(str, dict), image_size=int, start=(str, type(None)), start_hash=_plain, seed=_plain, base=str, base_hash=str,
     chosen_on=(list, type(None)), result=(dict, type(None)), before=(dict, type(None)), prompts=(dict, type(None)),
-    place=dict)
+    place=dict, lora_alpha=(int, float), ema_decay=(int, float))
 
 def _endless(o, most=2_000_000):
     "Are there more values in mappings and lists than any run writes? What repeats itself counts each time"
@@ -240,6 +240,39 @@ def changed(
     def same(a, b): return a.dtype==b.dtype and torch.equal(a.cpu(), b.cpu())
     return {k: v for k, v in weights.items() if not same(v, base[k])}
 
+# %% ../../nbs/21_model.weights.ipynb #aa16764b
+def is_adapter(
+    name:str   # Of a tensor
+)->bool:
+    "Is it one of the two matrices beside a layer?"
+    return '.lora_A.' in name or '.lora_B.' in name
+
+def stock_name(
+    name:str   # Of a tensor
+)->str:
+    "What SAM 2 calls it: `peft` puts a layer with an adapter one level deeper"
+    return name.replace('.base_layer.', '.')
+
+# %% ../../nbs/21_model.weights.ipynb #94c22aa3
+def merge_adapters(
+    weights:dict,   # Names to tensors
+    alpha:float,    # Divided by the rank, what adapters are multiplied with
+    where='weights' # What to call them in an error
+)->dict:            # Under SAM 2's own names
+    "Weights with what their adapters add; raises `ModelError`"
+    out = {stock_name(k): v for k, v in weights.items() if not is_adapter(k)}
+    for k, A in weights.items():
+        if '.lora_A.' not in k: continue
+        B, name = weights.get(k.replace('.lora_A.', '.lora_B.')), f"{k.split('.lora_A.')[0]}.weight"
+        fits = B is not None and name in out and (*B.shape[:1], *A.shape[1:])==out[name].shape \
+            and B.shape[1:]==A.shape[:1]
+        if not fits or not isinstance(alpha, (int, float)):
+            raise ModelError(f"{where}: the adapter {k} does not fit: is the file whole?")
+        W = out[name].double()
+        for a, b in zip(A.double(), B.double().T): W = W + alpha/len(A)*torch.outer(b, a)     # adds up alike anywhere
+        out[name] = W.to(out[name].dtype)
+    return out
+
 # %% ../../nbs/21_model.weights.ipynb #wt03
 def write_delta(
     path,           # .safetensors
@@ -250,7 +283,8 @@ def write_delta(
 ):
     "Write what changed"
     about = dict(about or {}, base=str(base_path), base_hash=weights_hash(base))
-    return write_weights(path, changed(weights, base), about)
+    stock = {stock_name(k): v for k, v in weights.items() if not is_adapter(k)}
+    return write_weights(path, changed(stock, base) | {k: v for k, v in weights.items() if is_adapter(k)}, about)
 
 # %% ../../nbs/21_model.weights.ipynb #c021
 def hub_file(
@@ -296,13 +330,15 @@ def read_checkpoint(
     name=None,  # Size, for hub
     base=None,  # Base of a delta; None: where it was, or beside the delta
     seen=(),    # Deltas that led here
-    fetch=True  # Download what is on the hub; False where a file names it, and nobody asked
+    fetch=True, # Download what is on the hub; False where a file names it, and nobody asked
+    merged=True # Adapters are part of the weights that they sit on; False: as a run that goes on needs them
 )->tuple:       # (SAM 2's parameter names to tensors, what the file says of itself: model, start, … or nothing)
     "Weights from anywhere; raises `ModelError`"
     if _on_hub(path): path = from_hub(str(path), name if isinstance(name, str) else None, fetch)
     read = _read_safetensors if str(path).endswith('.safetensors') else _read_torch
     weights, about = read(path)
     if 'base_hash' in about: weights = _on_base(path, weights, about, name, base, seen)
+    if merged and any(map(is_adapter, weights)): weights = merge_adapters(weights, about.get('lora_alpha'), path)
     return weights, about
 
 def _on_hub(path): return str(path)=='hub' or str(path).startswith('hub:')

@@ -79,13 +79,13 @@ class TrustedBank(MemoryBank):
     "The last frames that were written, whenever that was, read as if they had just been seen"
     def as_sam2(self, t, reverse=False):
         step, recent = (1 if reverse else -1), sorted(self.rest, reverse=not reverse)
-        seen = {t+step*(i+1): self.rest[k] for i, k in enumerate(recent[:15])}
+        seen = {t+step*(i+1): self.rest[k] for i, k in enumerate(recent[:self.keep-1])}
         return dict(cond_frame_outputs=self.cond, non_cond_frame_outputs=seen)
 
-    def prune(self, t, keep=16, near=None):
+    def prune(self, t, near=None):
         "Keep the `keep` frames nearest to `t`, and those within `keep` frames of `near`"
-        stay = set(sorted(self.rest, key=lambda k: abs(t-k))[:keep])
-        if near is not None: stay |= {k for k in self.rest if abs(near-k) <= keep}
+        stay = set(sorted(self.rest, key=lambda k: abs(t-k))[:self.keep])
+        if near is not None: stay |= {k for k in self.rest if abs(near-k) <= self.keep}
         self.rest = {k: v for k, v in self.rest.items() if k in stay}
 
 # %% ../../nbs/31_track.tracker.ipynb #39269a41
@@ -117,8 +117,7 @@ class Proposal(NamedTuple):
 
 def _grown(bank, t, memory, near):
     "A copy of a bank with frame `t` in it; what the banks hold is shared"
-    new = TrustedBank()
-    new.cond, new.rest = dict(bank.cond), dict(bank.rest)
+    new = bank.copy()
     if memory: new.write(t, memory(), prompted=False)
     new.prune(t, near=near)
     return new
@@ -276,10 +275,11 @@ def state(self:Tracker)->dict:
 
 def _on_device(v, device): return [_on_device(o, device) for o in v] if isinstance(v, list) else v.to(device)
 
-def _bank_from(d, kind, device):
+def _bank_from(d, kind, device, keep):
     "A `MemoryBank` from its part of a state"
     def shelf(frames): return {t: {k: _on_device(v, device) for k, v in m.items()} for t, m in frames.items()}
     bank = kind()
+    bank.keep = keep
     bank.cond, bank.rest = shelf(d['cond']), shelf(d['rest'])
     return bank
 
@@ -291,11 +291,12 @@ def load(self:Tracker, state:dict)->Tracker:
         raise DataError(f"this state was made with predict.memory={state['memory']}, not {self.conf.memory}: "
                         "go on with the same")
     kind, device = memories[self.conf.memory], self.model.device
+    keep = max(MemoryBank.keep, self.model.sam2.num_maskmem)
     self.t, self.reverse, self.groups = state['t'], state['reverse'], []
     for d in state['groups']:
         g = kind(d['rows'], d['prompt_frame'], d['num_frames'])
         bank_kind = TrustedBank if kind.alone else MemoryBank
-        g.paths = [(b['score'], _bank_from(b, bank_kind, device)) for b in d['banks']]
+        g.paths = [(b['score'], _bank_from(b, bank_kind, device, keep)) for b in d['banks']]
         self.groups.append(g)
     return self
 

@@ -18,7 +18,8 @@ from ..config import saved_settings
 from ..core import *
 from ..data.coco import read_json
 from ..model.weights import *
-from ..model.sam2 import build_sam2, default_size, model_config, model_label, portable
+from ..model.sam2 import build_sam2, default_size, fitting_weights, model_config, model_label
+from ..model.sam2 import portable, with_memory
 from ..track.tables import markdown_table
 from ..track.tables import _markdown_lines, _markdown_text
 
@@ -250,7 +251,8 @@ def _training(metrics, cfg):
     values = dict(
         trainable_modules=cfg['model']['trainable_modules'], loss=cfg['loss']['preset'], lr=cfg['optimizer']['lr'],
         epochs=metrics.get('epochs'), steps=metrics.get('steps'), **{k: cfg['data'][k] for k in _shown_data},
-        precision=cfg['trainer']['precision'], seed=cfg['seed'])
+        precision=cfg['trainer']['precision'],
+        ema_decay=(cfg.get('callbacks') or {}).get('ema_decay'), seed=cfg['seed'])
     return ["## Training", '\n'.join(f'- {k}: `{_in_ticks(v)}`' for k, v in values.items() if v is not None)]
 
 # %% ../../nbs/45_train.export.ipynb #76c251f7
@@ -339,7 +341,8 @@ def _base_of(checkpoint, about, base, name):
 def _write_delta(file, checkpoint, weights, about, base, name):
     "What training changed, with what is to be known of it"
     below = _base_of(checkpoint, about, base, name)
-    kept = ('model', 'image_size', 'start', 'start_hash', 'seed', 'chosen_on', 'prompts')
+    kept = ('model', 'image_size', 'start', 'start_hash', 'seed', 'chosen_on', 'prompts', 'ema_decay', 'lora_alpha')
+    if 'lora_alpha' in about: weights = read_checkpoint(checkpoint, name, merged=False)[0]     # they are small
     told = {k: about[k] for k in kept if k in about}
     if below.began: told['start'] = below.path
     return write_delta(file, weights, below.weights, below.path, told)
@@ -384,6 +387,8 @@ def export_model(
     if not start.name:
         raise ModelError(f"{src.checkpoint} does not say which model it is: "
                          "give --name (tiny, small, base_plus, large, nano) or --config (a YAML)")
+    start = with_memory(start)
+    start = start._replace(weights=fitting_weights(start))
     size = start.image_size or default_size(start.name)
     sam2 = load_weights(build_sam2(start.name, size, weights=start.weights), start.weights, src.checkpoint)
     about = start.about | dict(model=portable(start.name), image_size=size)

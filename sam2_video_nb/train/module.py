@@ -21,18 +21,19 @@ from fastcore.basics import patch
 from torch.utils.data import DataLoader, SequentialSampler
 from ..config import *
 from ..core import *
-from ..ranks import any_rank, gathered, notes, on_all, summed, together, world_size
+from ..ranks import any_rank, notes, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
 from ..data.clips import VideoClips, clip_loader, loading_processes, ready
 from ..model.prompts import PromptPolicy, carried_prompts, prompt_kinds, prompts_about, seen_prompts
 from ..model.weights import Start, read_start, weights_hash, write_checkpoint
-from ..model.sam2 import GradientAudit, build_model, informative, memory_modules, portable, resolve_start
+from ..model.sam2 import GradientAudit, base_size, build_model, informative, lora_of, portable
+from ..model.sam2 import resolve_start, stock_weights, what_trains, with_memory
 from ..model.losses import VideoLoss, check_batch, loss_weights
 from ..track.metrics import summarise
 from ..track.tracker import score_video
 from ..track.tables import plain
 from .optim import *
-from .callbacks import rows_by_now, stopper_of
+from .callbacks import apart_again, rows_by_now
 
 # %% ../../nbs/43_train.module.ipynb #e3953149
 log = logging.getLogger('sam2_video_nb')
@@ -52,9 +53,9 @@ def fill_in(
     def fill(key, value):
         if get_key(cfg, key) is None: set_key(cfg, key, value)
     began = start.about.get('start') if cfg.resume else cfg.model.checkpoint_path       # `resume` goes on as it began
-    nano, built_in = portable(start.name)=='nano', cfg.data.train_path is None
+    nano, built_in = base_size(start.name)=='nano', cfg.data.train_path is None
     scratch = nano and not began
-    fill('model.trainable_modules', ['*'] if scratch else list(memory_modules))
+    fill('model.trainable_modules', what_trains(cfg.model, scratch))
     fill('optimizer.lr', 8e-4 if scratch else fine_tuning_lr['nano' if nano else 'others'])
     first = scratch and built_in and not cfg.resume
     unsaid = cfg.prompts.prompt_type is None and cfg.prompts.mix==PromptConf().mix
@@ -114,11 +115,10 @@ class VideoData(pl.LightningDataModule):
         val:CocoVideo=None,     # To validate on
         test:CocoVideo=None,    # To measure on, before and after
         seed:int=0,             # Of the clips
-        max_videos:int=None,    # Measured at most; None: all
-        limit=None              # Of what is validated on, a number or a share, on all processes together; None: all
+        max_videos:int=None     # Measured at most; None: all
     ):
         super().__init__()
-        self.conf, self.max_videos, self.limit = conf, max_videos, limit
+        self.conf, self.max_videos = conf, max_videos
         self.train_coco, self.val_coco, self.test_coco = train, val, test
         self.on = 'val'       # what is measured: val, which chooses the best epoch, or test, which chooses nothing
         self.clips = VideoClips(train, conf, train=True, seed=seed)
@@ -159,11 +159,7 @@ class VideoData(pl.LightningDataModule):
     @property
     def coco(self): return self.test_coco if self.on=='test' else self.val_coco
     @property
-    def videos(self):
-        "What is measured, all processes together"
-        found, limit = self.coco.videos[:self.max_videos], self.limit
-        if self.on=='test' or limit is None: return found
-        return found[:limit if isinstance(limit, int) else max(1, int(limit*len(found)))]
+    def videos(self): return self.coco.videos[:self.max_videos]
 
 # %% ../../nbs/43_train.module.ipynb #c3536a63
 @patch
@@ -197,7 +193,8 @@ def start_of_run(
     cfg:TrainConf   # Resolved
 )->Start:
     "What a run goes on from, or starts from"
-    return read_start(cfg.resume or cfg.model.checkpoint_path, cfg.model.config_path, cfg.data.image_size)
+    start = read_start(cfg.resume or cfg.model.checkpoint_path, cfg.model.config_path, cfg.data.image_size)
+    return with_memory(start, cfg.model.num_maskmem)
 
 # %% ../../nbs/43_train.module.ipynb #019fc6a3
 def remembered(
@@ -207,8 +204,10 @@ def remembered(
 )->dict:            # Plain values
     "What every checkpoint of a run says of itself"
     out = dict(model=portable(start.name), image_size=cfg.data.image_size, precision=cfg.trainer.precision)
+    if lora := lora_of(cfg.model): out['lora_alpha'] = lora.alpha
+    if cfg.callbacks.ema_decay: out['ema_decay'] = cfg.callbacks.ema_decay
     if cfg.resume: return out | {k: start.about[k] for k in ('start', 'start_hash', 'seed') if k in start.about}
-    before = weights_hash(start.weights or sam2.state_dict())
+    before = weights_hash(start.weights or stock_weights(sam2))
     return out | dict(start=cfg.model.checkpoint_path, start_hash=before, seed=cfg.seed)
 
 # %% ../../nbs/43_train.module.ipynb #c023
@@ -360,7 +359,8 @@ def plain_batch(
 # %% ../../nbs/43_train.module.ipynb #0427d7ca
 most_files = 3       # a file has all the weights
 most_in_row = 10     # skipped: then it is the run, not a clip
-step_settings = ('trainable_modules', 'bptt_frames', 'predictor_memory', 'attention_dropout')    # of model.*
+step_settings = ('trainable_modules', 'bptt_frames', 'predictor_memory', 'attention_dropout', 'lora_rank',
+    'lora_alpha', 'lora_targets')    # of model.*
 
 @patch
 def bad_batch(self:VideoModule, why)->BadBatch:
@@ -389,16 +389,12 @@ def write_bad(self:VideoModule, bad:BadBatch)->str:
 def gone_bad(self:VideoModule,
     bad   # `BadBatch`; None: another process has it
 ):
-    "Stop here (raises `ModelError`), or count what is skipped; all processes at once, and they say the same"
-    mine = (f'{bad.why} on {clips_of(bad.batch)}', self.write_bad(bad)) if bad else None
-    found, conf = [one for one in gathered(mine) if one], self.cfg
-    where, more = '; and '.join(what for what, _ in found), ''.join(file for _, file in found)
+    "Stop here (raises `ModelError`), or count what is skipped"
+    where = f'{bad.why} on {clips_of(bad.batch)}' if bad else 'numbers of another process are not finite'
+    more, conf = self.write_bad(bad) if bad else '', self.cfg
     self.in_row += 1
     row = f'{self.in_row} steps in a row: ' if self.in_row >= most_in_row else ''
-    if conf.callbacks.on_nan=='stop' or row:
-        e = ModelError(f"{row}{where}: {_advice(conf.trainer.precision)}{more}")
-        e.of_all = True            # one process says it
-        raise e
+    if conf.callbacks.on_nan=='stop' or row: raise ModelError(f"{row}{where}: {_advice(conf.trainer.precision)}{more}")
     self.skipped += 1
     log.warning(f"step {self.trainer.global_step+1} is skipped ({self.skipped} so far): {where}{more}")
 
@@ -449,10 +445,15 @@ def _missing_everywhere(names):
     return lambda mine: {n for n, ranks in zip(names, on_all([n in mine for n in names])) if ranks==world_size()}
 
 @patch
+def trained_by_name(self:VideoModule)->dict:
+    "The parameters that train, by their names in SAM 2"
+    ps = dict(self.model.sam2.named_parameters())
+    return {n: ps[n] for n in self.model.trains}
+
+@patch
 def trained(self:VideoModule)->list:
     "The parameters that train"
-    ps = dict(self.model.sam2.named_parameters())
-    return [ps[n] for n in self.model.trains]
+    return list(self.trained_by_name().values())
 
 @patch
 def on_after_backward(self:VideoModule):
@@ -479,7 +480,6 @@ def on_train_epoch_start(self:VideoModule):
 def on_train_batch_start(self:VideoModule, batch, i):
     if self.random_states: set_random_states(self.random_states)     # once, after all that a start draws
     self.random_states = None
-    if together(): torch.manual_seed(generator(self.cfg.seed, 'step', self.epoch, i, self.global_rank).initial_seed())
     self.drawn_from = random_states()
 
 @patch
@@ -493,8 +493,11 @@ def on_train_epoch_end(self:VideoModule):
 def _of_all_ranks(scores, videos):
     "The scores of all ranks, in the order of the videos: as one process has them"
     if not together(): return scores
+    notes.meet('measured')                # one may have a long video: nobody waits for it in a collective
+    parts = [None]*world_size()
+    torch.distributed.all_gather_object(parts, scores)
     place = {v: i for i, v in enumerate(videos)}
-    return sorted((s for part in gathered(scores) for s in part), key=lambda s: place[s.video])
+    return sorted((s for p in parts for s in p), key=lambda s: place[s.video])
 
 @patch
 def on_validation_epoch_start(self:VideoModule): self.scores = []
@@ -506,17 +509,12 @@ tracked = 'JF', 'J', 'F', 'dice', 'iou'      # what is logged of a validation
 @patch
 def validation_step(self:VideoModule, vid, i):
     if isinstance(vid, NoVideo): return
-    cfg, coco, stopper = self.cfg, self.trainer.datamodule.coco, stopper_of(self.trainer)
-    args = self.model, coco, vid, self.val_policy, cfg.eval.boundary, cfg.seed
-    def scores(): return score_video(*args, conf=cfg.predict)
-    self.scores += (stopper.unless_stopped(scores) or []) if stopper else scores()
+    cfg, coco = self.cfg, self.trainer.datamodule.coco
+    self.scores += score_video(self.model, coco, vid, self.val_policy, cfg.eval.boundary, cfg.seed, conf=cfg.predict)
 
 @patch
 def on_validation_epoch_end(self:VideoModule):
-    dm, stopper = self.trainer.datamodule, stopper_of(self.trainer)
-    # one may have a long video: nobody waits for it in a collective
-    notes.meet('measured', stopper and stopper.pass_on)
-    if stopper: stopper.leave()
+    dm = self.trainer.datamodule
     on, figures = dm.on, summarise(_of_all_ranks(self.scores, dm.videos))
     if on=='test': self.tested = figures
     else:
@@ -594,7 +592,7 @@ def check_finite(
 
 @patch
 def on_save_checkpoint(self:VideoModule, ckpt):
-    check_finite(ckpt['state_dict'])       # all processes have the same
+    check_finite(ckpt['state_dict'] | ckpt.get('ema', {}).get('weights', {}))      # all processes have the same
     now = self.finished if self.goes_back else self.moment()
     ckpt['sam2_video_nb'] = self.about | dict(
         prompts=prompts_about(self.cfg.prompts, self.model.seen_prompts),
@@ -626,6 +624,7 @@ def _validate_next(loops):
 @patch
 def on_load_checkpoint(self:VideoModule, ckpt):
     about = ckpt.get('sam2_video_nb', {})
+    apart_again(ckpt)
     self.before, self.before_test = about.get('before'), about.get('before_test')
     self.epoch, self.tried = about.get('epoch', 0), about.get('tried', 0)
     self.model.seen_prompts = seen_prompts(about)

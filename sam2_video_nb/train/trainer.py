@@ -25,7 +25,7 @@ from ..run import Status, disk_may_fail, held, logging_to, new_run, save_cfg, ti
 from ..data.datasets import counts, datasets, test_videos, video_prints
 from ..model.weights import load_weights, read_checkpoint, read_optimizer
 from ..model.features import feature_cache
-from ..model.sam2 import device_of, model_label
+from ..model.sam2 import device_of, model_label, stock_weights
 from ..track.tables import difference, ending, plain, verdict, worst
 from ..track.evaluate import cache_file, cache_folder, scoring_of, video_gif
 from .optim import *
@@ -163,6 +163,7 @@ def _callbacks(cfg, run, has_val, status):
     "What happens beside the training"
     out, patience = [], cfg.callbacks.early_stopping_patience
     files = not cfg.trainer.fast_dev_run
+    if cfg.callbacks.ema_decay is not None: out.append(Ema(cfg.callbacks.ema_decay))     # before a step counts as done
     if files:
         gifs = Gifs(cfg.visualization, run)
         out += [LastStep(), Waiting(status), gifs, Live(status or Status(None), run, gifs)]
@@ -264,7 +265,7 @@ def _figures_before(trainer, module, dm, on):
     cfg, coco = module.cfg, dict(val=dm.val_coco, test=dm.test_coco)[on]
     if on=='val' and cfg.trainer.limit_val_batches is not None: return _measure(trainer, module, dm, on)
     videos = coco.videos[:cfg.eval.max_videos]
-    file = cache_file(cache_folder(cfg.eval, cfg.output_dir), module.model.sam2.state_dict(), coco, videos,
+    file = cache_file(cache_folder(cfg.eval, cfg.output_dir), stock_weights(module.model.sam2), coco, videos,
                       scoring_of(cfg), name=module.about['model'], image_size=cfg.data.image_size)
     if found := told(lambda: json.loads(file.read_text(encoding='utf-8')) if file.is_file() else None, 'figures'):
         _log_figures(trainer, on, found)
@@ -393,7 +394,8 @@ def best_weights(
         return
     last = {k: v.detach().cpu().clone() for k, v in sam2.state_dict().items()}
     try:
-        if file.is_file(): load_weights(sam2, read_checkpoint(file)[0], 'best.ckpt')   # others get those of rank 0
+        # others get those of rank 0
+        if file.is_file(): load_weights(sam2, read_checkpoint(file, merged=False)[0], 'best.ckpt')
         yield
     finally: sam2.load_state_dict(last)
 
@@ -504,6 +506,8 @@ def _finish(run, trainer, module):
     last = _unless_stopped(trainer, _last_figures, module, files and trained)
     if keep and last: trainer.save_checkpoint(folder/'last.ckpt')            # with its figures
     best = _keep_best(trainer, folder, last if keep else None, cfg.resume)
+    for c in trainer.callbacks:
+        if isinstance(c, Ema): c.settle(module)
     metrics = _figures(trainer, module, best, last) | dict(end=end)
     if files and not trainer.interrupted and dm.test_coco:
         metrics['test'] = _unless_stopped(trainer, _test_figures, module, run)
