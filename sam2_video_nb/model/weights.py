@@ -264,7 +264,7 @@ def merge_adapters(
     for k, A in weights.items():
         if '.lora_A.' not in k: continue
         B, name = weights.get(k.replace('.lora_A.', '.lora_B.')), f"{k.split('.lora_A.')[0]}.weight"
-        fits = B is not None and name in out and (*B.shape[:1], *A.shape[1:])==out[name].shape \
+        fits = B is not None and A.ndim==2 and name in out and (*B.shape[:1], *A.shape[1:])==out[name].shape \
             and B.shape[1:]==A.shape[:1]
         if not fits or not isinstance(alpha, (int, float)):
             raise ModelError(f"{where}: the adapter {k} does not fit: is the file whole?")
