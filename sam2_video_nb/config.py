@@ -8,14 +8,14 @@ __all__ = ['types', 'refused', 'reads', 'most_used', 'aliases', 'may_change', 'a
            'kind_of', 'field_value', 'Settings', 'unknown_key', 'checked', 'frame_intervals', 'halves_five_times',
            'shares_of_kinds', 'below_one', 'above_zero', 'every_block_moves', 'not_zero', 'shared_out',
            'true_false_or_warn', 'true_false_or_count', 'batches_or_share', 'some_batches_or_share', 'some_devices',
-           'DataConf', 'PromptConf', 'ModelConf', 'LossConf', 'OptimizerConf', 'SchedulerConf', 'TrainerConf',
-           'CallbacksConf', 'CheckpointConf', 'LoggerConf', 'VisualizationConf', 'EvalConf', 'PredictConf', 'TrainConf',
-           'config_keys', 'fits_globs', 'is_read', 'default_of', 'as_typed', 'key_help', 'help_sections', 'help_text',
-           'fitted', 'check_key', 'dict_of', 'quoted', 'check_resolvers', 'check_yaml', 'check_config_files',
-           'Override', 'configs', 'config_groups', 'parsed', 'named_values', 'read_override', 'expected',
-           'check_override', 'own_hydra', 'compose_cfg', 'in_our_words', 'get_key', 'set_key', 'check_cfg',
-           'as_settings', 'Composed', 'composed', 'load_cfg', 'whole_paths', 'config_text', 'saved_settings',
-           'read_cfg', 'named_keys', 'changed_keys', 'go_on_with']
+           'SourceConf', 'ClipConf', 'DataConf', 'PromptConf', 'ModelConf', 'LossConf', 'OptimizerConf',
+           'SchedulerConf', 'TrainerConf', 'CallbacksConf', 'CheckpointConf', 'LoggerConf', 'VisualizationConf',
+           'EvalConf', 'PredictConf', 'TrainConf', 'config_keys', 'fits_globs', 'is_read', 'default_of', 'as_typed',
+           'key_help', 'help_sections', 'help_text', 'fitted', 'check_key', 'dict_of', 'quoted', 'check_resolvers',
+           'check_yaml', 'check_config_files', 'Override', 'configs', 'config_groups', 'parsed', 'named_values',
+           'read_override', 'expected', 'check_override', 'own_hydra', 'compose_cfg', 'in_our_words', 'get_key',
+           'set_key', 'check_sampling', 'check_cfg', 'as_settings', 'Composed', 'composed', 'load_cfg', 'whole_paths',
+           'config_text', 'saved_settings', 'read_cfg', 'named_keys', 'changed_keys', 'go_on_with']
 
 # %% ../nbs/00_config.ipynb #c002
 import os, re, shlex, shutil
@@ -85,10 +85,12 @@ def opt(
     hi=None,       # Largest number allowed
     check=None,    # Function of a value; raises a `ConfigError` that says what to give instead
     several=None,  # Type of each, where one value or a list of them is taken; the field itself is `Any`
-    path=None      # Function that tells whether a text names a file or folder here
+    path=None,     # Function that tells whether a text names a file or folder here
+    alone=False    # Of `several`: does one value stay one, rather than become a list of one?
 ):                 # A dataclass field
     "A dataclass field that knows what it means"
-    meta = dict(help=help, choices=choices, lo=lo, hi=hi, check=check, several=several, path=path)
+    meta = dict(help=help, choices=choices, lo=lo, hi=hi, check=check, several=several, path=path,
+        alone=alone)
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: type(default)(default), metadata=meta)
     return field(default=default, metadata=meta)
@@ -164,7 +166,8 @@ def field_value(
     kind, meta = kind_of(f), f.metadata
     try:
         if value is None: raise ConfigError("cannot be empty")
-        value = as_type(value, kind)
+        alone = meta.get('alone') and not isinstance(value, (list, tuple))
+        value = as_type(value, meta['several'] if alone else kind)
         if meta.get('choices'): value = in_choices(value, meta['choices'])
         in_range(value, meta.get('lo'), meta.get('hi'))
         if meta.get('check'): meta['check'](value)
@@ -279,19 +282,21 @@ def some_devices(v):
     several = isinstance(v, list) and len(v) and all(type(o) is int and o >= 0 for o in v)
     if not (good or several): raise ConfigError("give auto, how many, or which as [0,2]")
 
-# %% ../nbs/00_config.ipynb #c010
+# %% ../nbs/00_config.ipynb #4a37337c
 @dataclass
-class DataConf(Settings, group='data'):
-    "Which videos, cut into which clips, changed how"
-    train_path:Optional[str] = opt(None,
-        "COCO-video JSON to train on; empty: the built-in moving shapes", path=exists)
+class SourceConf(Settings, group='data'):
+    "Which videos, and how they are read"
+    train_path:Any = opt(None,
+        "COCO-video JSON to train on, or several as [a.json,b.json]; empty: the built-in moving shapes",
+        path=exists, several=str, alone=True)
     val_path:Optional[str] = opt(None,
         "COCO-video JSON to validate on; empty: videos held out of train_path; 'none': no validation", path=exists)
     test_path:Optional[str] = opt(None,
         "COCO-video JSON that nothing is chosen on: measured before training, and after it with best.ckpt; "
         "empty: none", path=exists)
-    image_root:Optional[str] = opt(None,
-        "folder that every file_name starts from; empty: the folder of the JSON", path=exists)
+    image_root:Any = opt(None,
+        "folder that every file_name starts from; several JSONs may have one each, as [x,y]; empty: the folder of the "
+        "JSON, also of data.val_path and data.test_path where several are given", path=exists, several=str, alone=True)
     allow_absolute:bool = opt(False, "allow a file_name that leads out of image_root")
     max_pixels:int = opt(10**8,
         "largest picture that is read, pixels; more is taken for a file that unpacks to fill the memory (it takes some "
@@ -300,6 +305,15 @@ class DataConf(Settings, group='data'):
     objects:str = opt('auto',
         "what an object is: a track, or all of a category merged; auto: tracks where every annotation has one",
         choices=['auto', 'instance', 'category'])
+    match_categories:str = opt('id',
+        "several JSONs: what makes two categories one; id: one id has one name everywhere, else it is an error; name: "
+        "names alone, whatever their ids",
+        choices=['id', 'name'])
+
+# %% ../nbs/00_config.ipynb #67e16865
+@dataclass
+class ClipConf(SourceConf, group='data'):
+    "How videos are cut into clips, and which are drawn how often"
     image_size:Optional[int] = opt(None,
         "side of the square that frames are resized to, pixels; empty: 128 for nano, 1024 for the others",
         lo=32, check=halves_five_times)
@@ -307,6 +321,9 @@ class DataConf(Settings, group='data'):
     stride:int = opt(4, "frames between the starts of neighbouring clips", lo=1)
     frame_interval:Any = opt(1,
         "step between the frames of a clip; [lo,hi] draws one for each clip when training", check=frame_intervals)
+    interval_curriculum:int = opt(0,
+        "epochs over which the highest of data.frame_interval=[lo,hi] grows from lo to hi: easy clips first; 0: hi "
+        "from the first epoch on", lo=0)
     random_start:bool = opt(True, "shift a clip's start by less than `stride` when training")
     reverse_prob:float = opt(0., "chance that a training clip runs backwards", lo=0, hi=1)
     short_videos:str = opt('pad',
@@ -314,6 +331,27 @@ class DataConf(Settings, group='data'):
         choices=['pad', 'drop', 'error'])
     late_objects:bool = opt(False,
         "train also on objects that appear after a clip's first frame, prompted where they appear")
+    train_weights:Any = opt(None,
+        "several JSONs: how often each is drawn, as [2,1]; an epoch has as many clips as there are, some twice, others "
+        "not; empty: each clip once", lo=0, several=float)
+    balance:str = opt('none',
+        "draw clips so that each category, or each size of objects (below 1 %, below 10 % of the frame, larger), comes "
+        "as often as the others: rare ones are learnt sooner, and by heart where they are few",
+        choices=['none', 'category', 'size'])
+    starts:str = opt('all',
+        "eventful: clips in which an object is hidden, leaves, comes back, or has one of its kind beside it are drawn "
+        "more often (data.eventful_times)",
+        choices=['all', 'eventful'])
+    eventful_times:float = opt(3.,
+        "how many times as often as others; much more, and tracking an object that is just there is unlearnt", lo=1)
+    merge_prob:float = opt(0.,
+        "chance that the objects of a second clip are pasted over a training clip: more objects, hidden more often; "
+        "much of it looks pasted, so leave room for clips as they are", lo=0, hi=1)
+
+# %% ../nbs/00_config.ipynb #c010
+@dataclass
+class DataConf(ClipConf, group='data'):
+    "Which videos, cut into which clips, changed how"
     max_objects:Optional[int] = opt(None,
         "most objects of a training clip, drawn anew each time; empty: all", lo=1)
     batch_size:Optional[int] = opt(None, "clips in a step; empty: 2 for the built-in data, else 1", lo=1)
@@ -713,6 +751,7 @@ _common = '''
     model.name model.config_path model.checkpoint_path model.base_path
     model.prompt_type model.num_pos_points model.num_neg_points model.include_center prompts.*
     data.image_size data.annotated_key data.objects data.image_root data.allow_absolute data.max_pixels
+    data.match_categories
     trainer.accelerator trainer.precision seed log_level output_dir'''
 _tracking = '''
     predict.memory predict.trust_iou predict.hypotheses predict.mask_threshold predict.presence_threshold'''
@@ -936,7 +975,7 @@ def configs()->Path:
 
 def config_groups(
     folder=None   # More of them, as --config-dir names it
-)->set:           # recipe
+)->set:           # recipe, preset
     "Names of the groups of settings that are chosen by name"
     return {p.name for at in (configs(), folder) if at for p in Path(at).glob('*') if p.is_dir()}
 
@@ -995,7 +1034,8 @@ def _own_override(text, command, sweep):
     if f and raw in ('', 'null'):
         if not may_be_empty(f): raise ConfigError(f'{text}: cannot be empty')
         return Override(key, f'{key}=null', (None,))
-    if f and kind_of(f) is str and raw[:1] not in ('"', "'") and not sweep: text = f'{key}={quoted(raw)}'
+    bare = f and (kind_of(f) is str or f.metadata['alone'] and raw[:1]!='[') and raw[:1] not in ('"', "'")
+    if bare and not sweep: text = f'{key}={quoted(raw)}'
     o = parsed(text, sweep)
     singles = _each(o) if o.is_discrete_sweep() else []
     sign = '++' if in_dict else ''
@@ -1099,6 +1139,29 @@ def _one_of_two(cfg, a, key):
     v, w = get_key(cfg, a), get_key(cfg, key)
     if v!=w: raise ConfigError(f"{a}={v} and {key}={w} mean the same setting: give one")
 
+# %% ../nbs/00_config.ipynb #8e32526b
+def check_sampling(
+    data:DataConf   # Any
+):
+    "Raise a `ConfigError` where settings of how clips are drawn do not fit each other"
+    def several(v): return v if isinstance(v, list) else [v]
+    paths = several(data.train_path)
+    def fits(key, what):
+        values = getattr(data, key)
+        if not isinstance(values, list) or len(values)==len(paths): return
+        raise ConfigError(f"data.{key} has {_so_many(len(values), what)}, data.train_path names "
+            f"{_so_many(len(paths), 'dataset')}: give one for each, or leave it empty")
+    if data.train_weights is not None:
+        fits('train_weights', 'weight')
+        if not any(data.train_weights): raise ConfigError("data.train_weights: all are 0: nothing would be drawn")
+    fits('image_root', 'folder')
+    lo, hi = frame_intervals(data.frame_interval)
+    if data.interval_curriculum and lo==hi:
+        raise ConfigError(f"data.interval_curriculum={data.interval_curriculum}: data.frame_interval={lo} has nothing "
+            "to grow to: give it as [lowest,highest]")
+
+def _so_many(n, what): return f'{n} {what}' + ('' if n==1 else 's')
+
 # %% ../nbs/00_config.ipynb #c036
 def check_cfg(
     cfg   # A `TrainConf`; its aliases are copied to the keys that they stand for
@@ -1106,6 +1169,7 @@ def check_cfg(
     "Raise a `ConfigError` at the first setting that makes no sense"
     known = dict(config_keys())
     checked(cfg, TrainConf)
+    check_sampling(cfg.data)
     for a, key in aliases.items():
         v, w = get_key(cfg, a), get_key(cfg, key)
         if v is None or v==w: continue
@@ -1180,6 +1244,7 @@ defaults:
 - hydra_settings
 - _self_
 - recipe: null
+- preset: null
 - override hydra/job_logging: none
 - override hydra/hydra_logging: none
 """
@@ -1191,7 +1256,8 @@ def whole_paths(
     out = deepcopy(cfg)
     for key, f in config_keys():
         v, names_one = get_key(cfg, key), f.metadata['path']
-        if v and names_one and names_one(v): set_key(out, key, os.path.abspath(v))
+        def whole(o): return os.path.abspath(o) if names_one(o) else o
+        if v and names_one: set_key(out, key, [whole(o) for o in v] if isinstance(v, list) else whole(v))
     return out
 
 def config_text(
