@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from torch.utils.data import DataLoader, SequentialSampler
 from ..config import *
 from ..core import *
-from ..ranks import any_rank, notes, on_all, summed, together, world_size
+from ..ranks import any_rank, gathered, notes, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
 from ..data.clips import VideoClips, clip_loader, loading_processes, ready
 from ..model.prompts import PromptPolicy, carried_prompts, prompt_kinds, prompts_about, seen_prompts
@@ -33,7 +33,7 @@ from ..track.metrics import summarise
 from ..track.tracker import score_video
 from ..track.tables import plain
 from .optim import *
-from .callbacks import apart_again, rows_by_now
+from .callbacks import apart_again, rows_by_now, stopper_of
 
 # %% ../../nbs/43_train.module.ipynb #e3953149
 log = logging.getLogger('sam2_video_nb')
@@ -115,10 +115,11 @@ class VideoData(pl.LightningDataModule):
         val:CocoVideo=None,     # To validate on
         test:CocoVideo=None,    # To measure on, before and after
         seed:int=0,             # Of the clips
-        max_videos:int=None     # Measured at most; None: all
+        max_videos:int=None,    # Measured at most; None: all
+        limit=None              # Of what is validated on, a number or a share, on all processes together; None: all
     ):
         super().__init__()
-        self.conf, self.max_videos = conf, max_videos
+        self.conf, self.max_videos, self.limit = conf, max_videos, limit
         self.train_coco, self.val_coco, self.test_coco = train, val, test
         self.on = 'val'       # what is measured: val, which chooses the best epoch, or test, which chooses nothing
         self.clips = VideoClips(train, conf, train=True, seed=seed)
@@ -159,7 +160,11 @@ class VideoData(pl.LightningDataModule):
     @property
     def coco(self): return self.test_coco if self.on=='test' else self.val_coco
     @property
-    def videos(self): return self.coco.videos[:self.max_videos]
+    def videos(self):
+        "What is measured, all processes together"
+        found, limit = self.coco.videos[:self.max_videos], self.limit
+        if self.on=='test' or limit is None: return found
+        return found[:limit if isinstance(limit, int) else max(1, int(limit*len(found)))]
 
 # %% ../../nbs/43_train.module.ipynb #c3536a63
 @patch
@@ -389,12 +394,16 @@ def write_bad(self:VideoModule, bad:BadBatch)->str:
 def gone_bad(self:VideoModule,
     bad   # `BadBatch`; None: another process has it
 ):
-    "Stop here (raises `ModelError`), or count what is skipped"
-    where = f'{bad.why} on {clips_of(bad.batch)}' if bad else 'numbers of another process are not finite'
-    more, conf = self.write_bad(bad) if bad else '', self.cfg
+    "Stop here (raises `ModelError`), or count what is skipped; all processes at once, and they say the same"
+    mine = (f'{bad.why} on {clips_of(bad.batch)}', self.write_bad(bad)) if bad else None
+    found, conf = [one for one in gathered(mine) if one], self.cfg
+    where, more = '; and '.join(what for what, _ in found), ''.join(file for _, file in found)
     self.in_row += 1
     row = f'{self.in_row} steps in a row: ' if self.in_row >= most_in_row else ''
-    if conf.callbacks.on_nan=='stop' or row: raise ModelError(f"{row}{where}: {_advice(conf.trainer.precision)}{more}")
+    if conf.callbacks.on_nan=='stop' or row:
+        e = ModelError(f"{row}{where}: {_advice(conf.trainer.precision)}{more}")
+        e.of_all = True            # one process says it
+        raise e
     self.skipped += 1
     log.warning(f"step {self.trainer.global_step+1} is skipped ({self.skipped} so far): {where}{more}")
 
@@ -480,6 +489,7 @@ def on_train_epoch_start(self:VideoModule):
 def on_train_batch_start(self:VideoModule, batch, i):
     if self.random_states: set_random_states(self.random_states)     # once, after all that a start draws
     self.random_states = None
+    if together(): torch.manual_seed(generator(self.cfg.seed, 'step', self.epoch, i, self.global_rank).initial_seed())
     self.drawn_from = random_states()
 
 @patch
@@ -493,11 +503,8 @@ def on_train_epoch_end(self:VideoModule):
 def _of_all_ranks(scores, videos):
     "The scores of all ranks, in the order of the videos: as one process has them"
     if not together(): return scores
-    notes.meet('measured')                # one may have a long video: nobody waits for it in a collective
-    parts = [None]*world_size()
-    torch.distributed.all_gather_object(parts, scores)
     place = {v: i for i, v in enumerate(videos)}
-    return sorted((s for p in parts for s in p), key=lambda s: place[s.video])
+    return sorted((s for part in gathered(scores) for s in part), key=lambda s: place[s.video])
 
 @patch
 def on_validation_epoch_start(self:VideoModule): self.scores = []
@@ -509,12 +516,17 @@ tracked = 'JF', 'J', 'F', 'dice', 'iou'      # what is logged of a validation
 @patch
 def validation_step(self:VideoModule, vid, i):
     if isinstance(vid, NoVideo): return
-    cfg, coco = self.cfg, self.trainer.datamodule.coco
-    self.scores += score_video(self.model, coco, vid, self.val_policy, cfg.eval.boundary, cfg.seed, conf=cfg.predict)
+    cfg, coco, stopper = self.cfg, self.trainer.datamodule.coco, stopper_of(self.trainer)
+    args = self.model, coco, vid, self.val_policy, cfg.eval.boundary, cfg.seed
+    def scores(): return score_video(*args, conf=cfg.predict)
+    self.scores += (stopper.unless_stopped(scores) or []) if stopper else scores()
 
 @patch
 def on_validation_epoch_end(self:VideoModule):
-    dm = self.trainer.datamodule
+    dm, stopper = self.trainer.datamodule, stopper_of(self.trainer)
+    # one may have a long video: nobody waits for it in a collective
+    notes.meet('measured', stopper and stopper.pass_on)
+    if stopper: stopper.leave()
     on, figures = dm.on, summarise(_of_all_ranks(self.scores, dm.videos))
     if on=='test': self.tested = figures
     else:
