@@ -12,6 +12,7 @@ from sam2_video_nb.config import configs, load_cfg
 from sam2_video_nb.train.plan import plan_step
 
 sizes, gpus, most, few, many = ('tiny', 'small', 'base_plus', 'large'), (8, 12, 16, 24, 80), 32, 3, 8
+full = .95      # of a GPU: its screen wants some, too
 
 text = """# @package _global_
 # {size} on a GPU of {gpu} GB: a step needs {needs:.1f} GB by plan. Made by tools/presets.py
@@ -43,7 +44,7 @@ def line(size, mode):
 def fitting(lines, gpu):
     "(mode, objects, GB) that fit a GPU; None: not even a few objects do"
     for mode, (start, each) in lines.items():
-        objects = min(most, int((gpu-start)/each))
+        objects = min(most, int((full*gpu-start)/each))
         if objects >= few: return mode, objects, start+objects*each
 
 def make(folder):
