@@ -11,9 +11,9 @@ __all__ = ['formats', 'hydra_usage', 'sweep_usage', 'keys_usage', 'usage_train',
            'sam2_video_export', 'HydraWords', 'hydra_words', 'typed', 'start_hydra', 'Outcome', 'Application',
            'refuse_used', 'own_dir', 'made_folder', 'named_dir', 'run_folder', 'run_of', 'resumed_run', 'there_already',
            'drop_empty', 'run_once', 'one_device', 'sweep_job', 'sweep_folder', 'run_sweep', 'report_sweep',
-           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'planning_job', 'debugging_job', 'finding_job',
-           'training_job', 'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval', 'prediction_job',
-           'sam2_video_predict']
+           'hydra_command', 'no_sweep', 'trial', 'trial_of', 'planning_job', 'debugging_job', 'overfitting_job',
+           'finding_job', 'training_job', 'again_from', 'sam2_video_train', 'evaluation_job', 'sam2_video_eval',
+           'prediction_job', 'sam2_video_predict']
 
 # %% ../nbs/60_cli.ipynb #c002
 import argparse, json, math, os, shlex, sys
@@ -748,6 +748,8 @@ nano model on the built-in videos, in minutes on a CPU.
                                         begun, or gone on with
   plan=true vram=8                      what a step needs, and what to lower for it
                                         to fit; nothing is trained
+  overfit=VIDEO                         one clip learnt by heart: the first thing to
+                                        try when nothing learns
   recipe=memory                         what trains: memory, memory+decoder,
                                         decoder, lora or full
 """ + hydra_usage.format(command='sam2_video_train') + sweep_usage + keys_usage
@@ -805,6 +807,16 @@ def debugging_job(
     closing('', [('picture', folder/'debug.png')])
     return Outcome(0)
 
+# %% ../nbs/60_cli.ipynb #42ade8c6
+def overfitting_job(
+    cfg:TrainConf    # With `overfit`
+)->Outcome:          # Exit code 1: the clip was not learnt
+    "Learn one clip by heart, and say whether that worked"
+    from sam2_video_nb.train.overfit import overfit
+    found = overfit(cfg)
+    print(fitted(str(found), sys.stdout))
+    return Outcome(0 if found.learnt else 1)
+
 # %% ../nbs/60_cli.ipynb #0b9dc38e
 def finding_job(
     cfg:TrainConf,   # With `find_lr`
@@ -828,6 +840,7 @@ def training_job(
 )->Outcome:
     "Train; last it prints the result, where to look and what to do next"
     if cfg.debug: return debugging_job(cfg, folder)
+    if cfg.overfit is not None: return overfitting_job(cfg)
     if cfg.find_lr: return finding_job(cfg, folder)
     from sam2_video_nb.train.trainer import train
     try: r = train(cfg, folder)

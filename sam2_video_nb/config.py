@@ -716,6 +716,9 @@ class TrainConf(Settings):
         "keys (or globs) of the model or the data that may be others than those of the run that is resumed; "
         "what cannot change its result (trainer.max_epochs, logger.*, …) may be anyway; empty: none",
         several=str)
+    overfit:Optional[str] = opt(None,
+        "name of a video: learn one clip of it by heart (J above 0.95) and say whether that worked, the first thing to "
+        "try when nothing learns; no run is made; trainer.max_steps at most, 1000 where that is not set")
     debug:Optional[str] = opt(None,
         "file of a run's debug/, a batch whose loss or gradient was not finite: look at that step again, and train "
         "nothing",
