@@ -11,7 +11,8 @@ __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_
            'StepOut', 'keeps_little', 'frame_step', 'frame_candidates', 'Group', 'group_objects', 'group_step',
            'no_attention_dropout', 'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points',
            'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision',
-           'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model', 'resolve_start']
+           'look_nearby', 'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model',
+           'resolve_start']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
@@ -933,6 +934,19 @@ def default_precision(
     cuda = accelerator in ('auto', 'gpu', 'cuda') and torch.cuda.is_available()
     return 'bf16-mixed' if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else '32-true'
 
+# %% ../../nbs/22_model.sam2.ipynb #bb79bc4d
+def look_nearby(
+    sam2    # `SAM2Base` of random weights, changed in place
+):
+    "Let memory attention begin with the places around, and the mask count beside the picture"
+    with torch.no_grad():
+        for layer in sam2.memory_attention.layers:
+            a = layer.cross_attn_image
+            n = a.internal_dim//a.num_heads//4                # rotary pairs of x, then as many of y; the first turn fastest
+            fast = [2*(k+i)+j for k in (0, n) for i in range(3) for j in (0, 1)]
+            for p in (a.q_proj, a.k_proj): p.bias.view(a.num_heads, -1)[:,fast] = 2.5     # equal: they fit at one place
+        sam2.memory_encoder.mask_downsampler.encoder[-1].weight.mul_(5)
+
 # %% ../../nbs/22_model.sam2.ipynb #lm02
 def from_start(
     start:Start,   # What was read; without weights: random ones
@@ -943,6 +957,7 @@ def from_start(
     weights = fitting_weights(start)
     sam2 = build_sam2(start.name, start.image_size, seed, weights=weights or None)
     if weights: load_weights(sam2, weights, start.path or 'weights')
+    elif base_size(start.name)=='nano': look_nearby(sam2)
     model = SAM2VideoModel(sam2, **kw)
     model.prompts = prompts_of(start.about)
     model.seen_prompts = seen_prompts(start.about) if start.weights else set()   # random weights saw nothing
