@@ -15,7 +15,7 @@ setup(
     long_description=Path('README.md').read_text(encoding='utf-8') if Path('README.md').exists() else '',
     long_description_content_type='text/markdown',
     packages=find_packages(include=['sam2_video_nb', 'sam2_video_nb.*']),
-    package_data={'sam2_video_nb': ['configs/*.yaml', 'configs/*/*.yaml', '*.js', 'panels/*.js', 'panels/*.css']},
+    package_data={'sam2_video_nb': ['configs/*.yaml', 'configs/*/*.yaml', 'weights/*', '*.js', 'panels/*.js', 'panels/*.css']},
     include_package_data=True, zip_safe=False,
     python_requires='>=' + cfg['min_python'],
     install_requires=cfg['requirements'].split(),

@@ -408,7 +408,7 @@ class ModelConf(Settings, group='model'):
         path=isfile)
     checkpoint_path:Optional[str] = opt(None,
         "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official "
-        "ones of model.name; empty: random weights",
+        "ones of model.name; nano: those of nano that come with the package; empty or random: random weights",
         path=exists)
     base_path:Optional[str] = opt(None,
         "weights that a delta in checkpoint_path belongs to: a file, hub or hub:owner/name (downloaded); empty: "

@@ -1045,7 +1045,7 @@ def build_model(
     if random and conf.lora_rank and not conf.trainable_modules:
         log.warning("adapters beside random weights, which stay as they are: give model.checkpoint_path")
     trains = conf.trainable_modules
-    if trains is None: trains = what_trains(conf, nano and not conf.checkpoint_path)
+    if trains is None: trains = what_trains(conf, nano and random)
     model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
                        bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
                        keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout,

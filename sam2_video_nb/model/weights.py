@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['known_sizes', 'size_of', 'seal', 'check_seal', 'honest_errors', 'save_torch', 'write_checkpoint', 'write_weights',
            'weights_hash', 'changed', 'is_adapter', 'stock_name', 'merge_adapters', 'write_delta', 'hub_file',
-           'from_hub', 'read_checkpoint', 'read_weights', 'which_model', 'Start', 'read_start', 'read_optimizer',
-           'run_checkpoint', 'resume_point', 'mismatch', 'load_weights']
+           'from_hub', 'shipped', 'is_there', 'read_checkpoint', 'read_weights', 'which_model', 'Start', 'read_start',
+           'read_optimizer', 'run_checkpoint', 'resume_point', 'mismatch', 'load_weights']
 
 # %% ../../nbs/21_model.weights.ipynb #c002
 import hashlib, io, json, logging, os, re, zipfile
 from collections import Counter
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 import torch
@@ -324,9 +325,24 @@ def from_hub(
         why = f"{type(e).__name__}: {' '.join(str(e).split())[:100]}"
         raise ModelError(f"{file} could not be had from {repo} ({why}): {instead}") from None
 
+# %% ../../nbs/21_model.weights.ipynb #cbca928f
+def shipped(
+    path   # As for `read_checkpoint`
+):         # Path, or None
+    "The file of weights that come with the package, if they are named"
+    return Path(str(files('sam2_video_nb')/'weights'/'nano.safetensors')) if str(path)=='nano' else None
+
+def is_there(
+    path   # As for `read_checkpoint`
+)->bool:
+    "Can these weights be read, or at least asked for"
+    return _on_hub(path) or shipped(path) is not None or os.path.isfile(path)       # of a name too long: False
+
+def _on_hub(path): return str(path)=='hub' or str(path).startswith('hub:')
+
 # %% ../../nbs/21_model.weights.ipynb #e1e9c689
 def read_checkpoint(
-    path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for), hub or hub:owner/name
+    path,       # .pt, .ckpt, .safetensors, a delta (its base is looked for), hub, hub:owner/name, or nano
     name=None,  # Size, for hub
     base=None,  # Base of a delta; None: where it was, or beside the delta
     seen=(),    # Deltas that led here
@@ -335,20 +351,21 @@ def read_checkpoint(
 )->tuple:       # (SAM 2's parameter names to tensors, what the file says of itself: model, start, … or nothing)
     "Weights from anywhere; raises `ModelError`"
     if _on_hub(path): path = from_hub(str(path), name if isinstance(name, str) else None, fetch)
+    if inside := shipped(path):
+        weights, about = _read_safetensors(inside)
+        return {k: v.float() for k, v in weights.items()}, about
     read = _read_safetensors if str(path).endswith('.safetensors') else _read_torch
     weights, about = read(path)
     if 'base_hash' in about: weights = _on_base(path, weights, about, name, base, seen)
     if merged and any(map(is_adapter, weights)): weights = merge_adapters(weights, about.get('lora_alpha'), path)
     return weights, about
 
-def _on_hub(path): return str(path)=='hub' or str(path).startswith('hub:')
-
 # %% ../../nbs/21_model.weights.ipynb #c2791526
 def _on_base(path, delta, about, name, base, seen):
     "A delta put on its base, of which only the tensors count"
     seen, where = (*seen, Path(path).resolve()), about.get('base', '')
     tried = [base] if base else [where, Path(path).parent/Path(where).name]
-    found = next((p for p in tried if _on_hub(p) or os.path.isfile(p)), None)       # of a name too long: False
+    found = next((p for p in tried if is_there(p)), None)
     if found is None or Path(found).resolve() in seen:
         raise ModelError(f"{path} holds only what changed; its base {str(where)[:200]} is not there: "
                          "put that file beside it, or name it (model.base_path; sam2_video_export: --base)")
@@ -395,12 +412,13 @@ class Start(NamedTuple):
 
 # %% ../../nbs/21_model.weights.ipynb #f7b77f49
 def read_start(
-    path=None,       # As for `read_checkpoint`; None: random weights
+    path=None,       # As for `read_checkpoint`; None or random: random weights
     name=None,       # Size or YAML that somebody asks for
     image_size=None, # Input that somebody asks for, pixels
     base=None        # Of a delta, if it is elsewhere
 )->Start:
     "Weights from anywhere with what they are of; raises `ModelError`"
+    if str(path)=='random': path = None
     weights, about = read_checkpoint(path, name, base) if path else ({}, {})
     return Start(weights, about, *which_model(weights, about, name, image_size, path), path)
 

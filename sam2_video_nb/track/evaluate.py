@@ -23,7 +23,7 @@ from ..run import disk_may_fail, logging_to, new_run, save_cfg
 from ..data.coco import CocoVideo
 from ..data.datasets import datasets, scorable, test_videos, video_prints
 from ..model.prompts import PromptPolicy
-from ..model.weights import Start, read_start, weights_hash
+from ..model.weights import Start, is_there, read_start, weights_hash
 from ..model.sam2 import SAM2VideoModel, device_of, in_precision, load_model
 from ..model.sam2 import model_label, model_settings, resolve_start
 from .tracker import Scoring, score_videos, tracked_masks, truth_prompts, with_truth
@@ -50,7 +50,7 @@ def before_training(
     about = trained.about
     if 'seed' not in about: return None
     path, instead = about.get('start'), 'give eval.baseline_path, or eval.baseline=false'
-    if path and not (path.startswith('hub') or Path(path).is_file()):
+    if path and not is_there(path):
         raise ModelError(f"{trained.path} started from {path}, which is not there: {instead}")
     start = read_start(path, trained.name, trained.image_size)._replace(about=about)
     if start.weights and about.get('start_hash', '') not in ('', weights_hash(start.weights)):

@@ -52,7 +52,7 @@ def fill_in(
     "Give each empty setting that depends on others its value"
     def fill(key, value):
         if get_key(cfg, key) is None: set_key(cfg, key, value)
-    began = start.about.get('start') if cfg.resume else cfg.model.checkpoint_path       # `resume` goes on as it began
+    began = start.about.get('start') if cfg.resume else start.path       # `resume` goes on as it began
     nano, built_in = base_size(start.name)=='nano', cfg.data.train_path is None
     scratch = nano and not began
     fill('model.trainable_modules', what_trains(cfg.model, scratch))
@@ -213,7 +213,7 @@ def remembered(
     if cfg.callbacks.ema_decay: out['ema_decay'] = cfg.callbacks.ema_decay
     if cfg.resume: return out | {k: start.about[k] for k in ('start', 'start_hash', 'seed') if k in start.about}
     before = weights_hash(start.weights or stock_weights(sam2))
-    return out | dict(start=cfg.model.checkpoint_path, start_hash=before, seed=cfg.seed)
+    return out | dict(start=start.path, start_hash=before, seed=cfg.seed)
 
 # %% ../../nbs/43_train.module.ipynb #c023
 class VideoModule(pl.LightningModule):

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Makes the weights of nano that come with the package: pictures, videos of them, two trainings. Some two hours on one core.
+#   tools/nano.sh CUTOUTS OUT
+# CUTOUTS/objects/*.png are pictures with transparency (of Debian's tuxpaint-stamps-default). Needs apt-get and dpkg-deb.
+set -eu
+cutouts=$(realpath "$1"); mkdir -p "$2"; out=$(realpath "$2"); tools=$(dirname "$(realpath "$0")")
+mkdir -p "$out/packages" "$out/pictures"
+(cd "$out/packages" && apt-get download plasma-workspace-wallpapers mate-backgrounds ukui-wallpapers gnome-backgrounds \
+    lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
+ for f in *.deb; do dpkg-deb -x "$f" "${f%%_*}"; rm "$f"; done)
+python "$tools/pictures.py" "$out/packages" "$out/pictures"
+cp -r "$cutouts/objects" "$out/pictures/"
+[ ! -d "$cutouts/backgrounds" ] || cp "$cutouts"/backgrounds/* "$out/pictures/backgrounds/"
+
+sam2_video_convert scenes "$out/pictures" "$out/scenes" --videos 5000 --held-out 60 --frames 8 --size 192 --seed 7
+
+all="data.train_path=$out/scenes/train.json data.val_path=$out/scenes/val.json model.config_path=nano data.max_objects=2
+    data.reverse_prob=0.5 data.jitter=0.2 prompts.prompt_type=mixed prompts.mix={mask:0.8,point:0.1,box:0.1}
+    model.trainable_modules=['*'] model.activation_checkpointing=none trainer.max_epochs=-1 eval.baseline=false
+    trainer.check_val_every_n_epoch=50 eval.max_videos=20"
+# small and fast first: what moves where, at a constant pace
+sam2_video_train $all model.checkpoint_path=random data.image_size=128 data.video_clip_length=4 data.batch_size=8 \
+    'data.frame_interval=[1,2]' optimizer.lr=1e-3 scheduler.type=constant scheduler.warmup_steps=100 \
+    trainer.max_steps=1587 seed=2 hydra.run.dir="$out/first"
+# then at the size of the pictures, slower and slower
+sam2_video_train $all model.checkpoint_path="$out/first/checkpoints/last.ckpt" data.image_size=192 \
+    data.video_clip_length=5 data.stride=3 data.batch_size=4 optimizer.lr=8e-4 scheduler.warmup_steps=50 \
+    trainer.max_steps=1700 seed=5 hydra.run.dir="$out/second"
+
+python - "$out/second/checkpoints/last.ckpt" "$out/nano.safetensors" <<'PY'
+import sys
+from sam2_video_nb.model.weights import read_weights, write_weights
+about = dict(model='nano', image_size=256, prompts=dict(prompt_type='mask', seen=['mask', 'point', 'box']))
+write_weights(sys.argv[2], {k: v.half() for k, v in read_weights(sys.argv[1]).items()}, about)
+PY
