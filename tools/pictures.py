@@ -18,7 +18,7 @@ def pictures(top):
         with Image.open(f) as im: w, h = im.size
         if w < h or w < 1000: continue
         parts = f.relative_to(top).parts
-        name = parts[parts.index('contents')-1] if 'contents' in parts else f.stem       # KDE: a folder for each picture
+        name = parts[parts.index('contents')-1] if 'contents' in parts else f.stem     # KDE: a folder for each
         if any('dark' in p for p in parts): name += '-dark'
         key = parts[0], name
         if key not in best or abs(w-2500) < abs(best[key][1]-2500): best[key] = f, w

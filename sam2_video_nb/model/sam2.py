@@ -942,7 +942,7 @@ def look_nearby(
     with torch.no_grad():
         for layer in sam2.memory_attention.layers:
             a = layer.cross_attn_image
-            n = a.internal_dim//a.num_heads//4                # rotary pairs of x, then as many of y; the first turn fastest
+            n = a.internal_dim//a.num_heads//4    # rotary pairs of x, then as many of y; the first turn fastest
             fast = [2*(k+i)+j for k in (0, n) for i in range(3) for j in (0, 1)]
             for p in (a.q_proj, a.k_proj): p.bias.view(a.num_heads, -1)[:,fast] = 2.5     # equal: they fit at one place
         sam2.memory_encoder.mask_downsampler.encoder[-1].weight.mul_(5)

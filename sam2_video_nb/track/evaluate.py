@@ -66,8 +66,8 @@ def model_before(
     "The model before training; says where random weights are not those that training began with"
     model, known = load_model(start, device=device, seed=seed), start.about.get('start_hash')
     if not start.weights and known and weights_hash(model.sam2.state_dict())!=known:
-        log.warning(f"random weights of seed {seed} come out otherwise here (another version of torch or of this library?): "
-                    "'before' is not the very model that training began with")
+        log.warning(f"random weights of seed {seed} come out otherwise here (another version of torch or of "
+                    "this library?): 'before' is not the very model that training began with")
     return model
 
 # %% ../../nbs/33_track.evaluate.ipynb #ev06
