@@ -558,7 +558,10 @@ def resumed_run(
         settings.resume = str(named) if any(to_go_on_from(named)) else None
         if settings.resume is None: return settings, None
     run = run_of(settings.resume)
-    if run is None or not (run/'config.yaml').is_file(): return None, None
+    if run is None: return None, None
+    if not (run/'config.yaml').is_file(): raise ConfigError(
+        f"resume={settings.resume}: that folder has no config.yaml, so the run's settings are not known: name the "
+        "checkpoint itself (resume=…/last.ckpt), and give the settings beside it")
     allow = settings.resume_allow or ()
     return go_on_with(read_cfg(run/'config.yaml'), settings, c.given, allow), run
 
@@ -746,10 +749,10 @@ nano model on the built-in videos, in minutes on a CPU.
   resume=RUN                            go on with a run, in its folder; with
                                         hydra.run.dir=RUN resume=auto a run is
                                         begun, or gone on with
-  plan=true vram=8                      what a step needs, and what to lower for it
+  plan=true vram=8                      what a step needs, and what to lower
                                         to fit; nothing is trained
-  overfit=VIDEO                         one clip learnt by heart: the first thing to
-                                        try when nothing learns
+  overfit=VIDEO                         one clip learnt by heart: to be tried
+                                        first when nothing learns
   recipe=memory                         what trains: memory, memory+decoder,
                                         decoder, lora or full
 """ + hydra_usage.format(command='sam2_video_train') + sweep_usage + keys_usage
