@@ -444,6 +444,14 @@ class ModelConf(Settings, group='model'):
     attention_dropout:bool = opt(True,
         "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, and a GPU can "
         "use its fused attention")
+    memory_token_keep:float = opt(1.,
+        "share of the memory's tokens that a frame looks at while training, drawn anew each time; 0.5 saves about a "
+        "tenth of a step and some memory, and trains on less than tracking sees; 1: all",
+        lo=0.05, hi=1)
+    object_chunk:Optional[int] = opt(None,
+        "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
+        "computed twice; empty: all together",
+        lo=1)
     predictor_memory:bool = opt(False,
         "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
         "tracking always does")

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['cache_floats', 'pieces', 'full_on_cpu', 'fresh_seed', 'Dropper', 'Attend', 'attend', 'Rotate', 'rotate', 'norm_grads',
            'weight_of', 'NormLinear', 'norm_linear', 'AttendMemory', 'Residual', 'residual', 'FeedForward', 'layer',
-           'MemoryAttention']
+           'some_tokens', 'kept_rows', 'MemoryAttention']
 
 # %% ../../nbs/20_model.attention.ipynb #a515b9f0
+from functools import partial
 import math, torch, torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
@@ -263,11 +264,12 @@ def _self_attention(attn, norm, x, n):
     if p: q, k, v = (y.expand(n, -1, -1) for y in (q, k, v))      # each object drops its own
     return attn.out_proj(attend(q, k, v, p))
 
-def _cross_attention(attn, norm, x, keys, ones, placed):
+def _cross_attention(attn, norm, x, keys, ones, placed, turns):
     "What memory tells the tokens of a frame; `ones`: memory (n,M,D) and a column of ones"
     q = rotate(*norm_linear(norm, x, attn.q_proj), attn.freqs_cis)
     p, to_key = attn.dropout_p if attn.training else 0., attn.k_proj
-    sums = AttendMemory.apply(q, keys, weight_of(to_key), to_key.bias, attn.freqs_cis, placed, ones, p)
+    turns = attn.freqs_cis if turns is None else turns
+    sums = AttendMemory.apply(q, keys, weight_of(to_key), to_key.bias, turns, placed, ones, p)
     values = torch.cat([weight_of(attn.v_proj), attn.v_proj.bias[:,None]], 1)
     return attn.out_proj(F.linear(sums, values))
 
@@ -284,14 +286,55 @@ def layer(
     x:Tensor,        # (n,N,C); or (1,N,C) where all objects are alike so far
     keys:Tensor,     # (n,M,D) memory with its positions
     ones:Tensor,     # (n,M,D+1) memory and a column of ones
-    placed:int       # Tokens of the memory that have a place in a frame
+    placed:int,      # Tokens of the memory that have a place in a frame
+    turns=None       # (placed,C/2) of their places; None: those of whole frames
 )->Tensor:           # (n,N,C)
     "One layer of memory attention"
     n = len(keys)
     told = _self_attention(l.self_attn, l.norm1, x, n)
     x = residual(x.expand(n, -1, -1), told.expand(n, -1, -1), l.dropout1)
-    x = residual(x, _cross_attention(l.cross_attn_image, l.norm2, x, keys, ones, placed), l.dropout2)
+    x = residual(x, _cross_attention(l.cross_attn_image, l.norm2, x, keys, ones, placed, turns), l.dropout2)
     return residual(x, _feed_forward(l, x), l.dropout3)
+
+# %% ../../nbs/20_model.attention.ipynb #84941315
+def some_tokens(
+    n:int,         # Tokens that have a place
+    share:float,   # How many of them stay
+    gen=None       # `torch.Generator`; None: PyTorch's own, as for dropout
+)->Tensor:         # Which, ascending
+    "Tokens that stay, at least one"
+    return torch.randperm(n, generator=gen)[:max(1, round(share*n))].sort().values
+
+def kept_rows(
+    x:Tensor,      # (M,…) tokens, those without a place at the end
+    stay:Tensor,   # Which of the others stay
+    others:int     # How many have no place
+)->Tensor:
+    "The tokens that stay, and those without a place"
+    rows = torch.cat([stay, torch.arange(len(x)-others, len(x))])
+    return x.index_select(0, rows.to(x.device, non_blocking=x.device.type!='cpu'))
+
+# %% ../../nbs/20_model.attention.ipynb #622d7489
+def _turned(x, turns):
+    "Heads (n,h,M,C) turned by the places of their tokens"
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1,2)))
+    return torch.view_as_real(pairs*turns).flatten(-2).type_as(x)
+
+def _thin_layer(l, x, memory, memory_pos, query_pos, places, others):
+    "SAM 2's layer, where the memory's tokens are at `places`"
+    x = l._forward_sa(x, query_pos)
+    a, y = l.cross_attn_image, l.norm2(x)
+    q = a.q_proj(y + query_pos if l.pos_enc_at_cross_attn_queries else y)
+    k = a.k_proj(memory + memory_pos if l.pos_enc_at_cross_attn_keys else memory)
+    q, k, v = (a._separate_heads(o, a.num_heads) for o in (q, k, a.v_proj(memory)))
+    placed = k.shape[2]-others
+    if isinstance(a, RoPEAttention):
+        turns = a.freqs_cis.to(x.device)
+        k = torch.cat([_turned(k[:,:,:placed], turns[places]), k[:,:,placed:]], 2)
+        q = _turned(q, turns)
+    out = F.scaled_dot_product_attention(q, k, v, dropout_p=a.dropout_p if a.training else 0.)
+    x = x + l.dropout2(a.out_proj(a._recombine_heads(out)))
+    return x + l.dropout3(l.linear2(l.dropout(l.activation(l.linear1(l.norm3(x))))))
 
 # %% ../../nbs/20_model.attention.ipynb #00c78cc7
 def _usual(l):
@@ -303,43 +346,53 @@ def _usual(l):
 
 class MemoryAttention(memory_attention.MemoryAttention):
     "SAM 2's memory attention; `keeps`: all, or little, for the backward pass"
-    keeps = 'all'
+    keeps, token_keep = 'all', 1.     # share of the memory's tokens that training looks at
     def keep(self, what): self.keeps = what
 
     def forward(self, curr, memory, curr_pos=None, memory_pos=None, num_obj_ptr_tokens=0):
-        given = dict(memory=memory, memory_pos=memory_pos, num_obj_ptr_tokens=num_obj_ptr_tokens)
-        if self.keeps=='all' or not torch.is_grad_enabled(): return super().forward(curr, curr_pos=curr_pos, **given)
+        given, learns = dict(memory=memory, memory_pos=memory_pos), torch.is_grad_enabled()
+        thin = learns and self.token_keep < 1
+        if not (thin or learns and self.keeps!='all'):
+            return super().forward(curr, curr_pos=curr_pos, num_obj_ptr_tokens=num_obj_ptr_tokens, **given)
         if isinstance(curr, list): curr, curr_pos = curr[0], curr_pos[0]
-        if self.suits(curr): return self.fast(curr, curr_pos, **given)
-        return self.recomputed(curr, curr_pos, **given)
+        stay = some_tokens(len(memory)-num_obj_ptr_tokens, self.token_keep) if thin else None
+        if thin: given = {k: kept_rows(x, stay, num_obj_ptr_tokens) for k, x in given.items()}
+        way = self.fast if self.keeps!='all' and self.suits(curr) else self.recomputed
+        return way(curr, curr_pos, num_obj_ptr_tokens=num_obj_ptr_tokens, stay=stay, **given)
 
     def suits(self, curr):
         "Do the layers of this notebook serve here"
         l = self.layers[0]
         usual = self.batch_first and self.pos_enc_at_input and _usual(l)
-        return full_on_cpu(curr) and usual and all(len(a.freqs_cis)==len(curr) for a in (l.self_attn, l.cross_attn_image))
+        whole = all(len(a.freqs_cis)==len(curr) for a in (l.self_attn, l.cross_attn_image))
+        return full_on_cpu(curr) and usual and whole
 
 # %% ../../nbs/20_model.attention.ipynb #96516fea
-def _fast(self, curr, curr_pos, memory, memory_pos, num_obj_ptr_tokens):
+def _fast(self, curr, curr_pos, memory, memory_pos, num_obj_ptr_tokens, stay=None):
     "By the layers above; all (tokens,n,C) as SAM 2 has them"
     alike = curr.shape[1] > 1 and curr.stride(1)==curr_pos.stride(1)==0
     if alike: curr, curr_pos = curr[:,:1], curr_pos[:,:1]
     x, memory = (curr + .1*curr_pos).transpose(0,1).contiguous(), memory.transpose(0,1)
     keys = memory + memory_pos.transpose(0,1)
     ones = F.pad(memory, (0,1), value=1.)
-    for l in self.layers: x = layer(l, x, keys, ones, keys.shape[1]-num_obj_ptr_tokens)
+    for l in self.layers:
+        turns = None if stay is None else l.cross_attn_image.freqs_cis[stay % len(curr)]
+        x = layer(l, x, keys, ones, keys.shape[1]-num_obj_ptr_tokens, turns)
     return self.norm(x).transpose(0,1)
 
-def _recomputed(self, curr, curr_pos, memory, memory_pos, num_obj_ptr_tokens):
-    "By SAM 2's layers, each computed again in the backward pass"
+def _recomputed(self, curr, curr_pos, memory, memory_pos, num_obj_ptr_tokens, stay=None):
+    "By SAM 2's layers, each computed again in the backward pass where little is kept"
     x = curr + .1*curr_pos if self.pos_enc_at_input and curr_pos is not None else curr
     tensors = x, memory, memory_pos, curr_pos
     if self.batch_first: tensors = [t.transpose(0,1) for t in tensors]
-    x, memory, memory_pos, query_pos = tensors
+    x, *rest = tensors
+    run = partial(checkpoint, use_reentrant=False) if self.keeps!='all' else lambda f, *args, **kw: f(*args, **kw)
     for l in self.layers:
+        if stay is not None:
+            x = run(partial(_thin_layer, l), x, *rest, places=stay % len(curr), others=num_obj_ptr_tokens)
+            continue
         placed = isinstance(l.cross_attn_image, RoPEAttention)
-        more = dict(num_k_exclude_rope=num_obj_ptr_tokens) if placed else {}
-        x = checkpoint(l, x, memory, memory_pos, query_pos, use_reentrant=False, **more)
+        x = run(l, x, *rest, **(dict(num_k_exclude_rope=num_obj_ptr_tokens) if placed else {}))
     x = self.norm(x)
     return x.transpose(0,1) if self.batch_first else x
 

@@ -605,14 +605,17 @@ class Group:
 # %% ../../nbs/22_model.sam2.ipynb #73f5b610
 def group_objects(
     prompt_frame,   # (O,) frame on which each is prompted
-    num_frames      # (O,) frames of each one's video
+    num_frames,     # (O,) frames of each one's video
+    most=None       # Objects of a group; None: all
 )->list:            # Groups
     "Objects sorted into groups"
     rows_of = {}
     for o, (t, n) in enumerate(zip(prompt_frame, num_frames)):
         key = int(t), min(int(n), 16)     # 16 or more count the same; SAM 2 reads no pointer beyond the end
         rows_of.setdefault(key, []).append(o)
-    return [Group(rows, t, max(int(num_frames[o]) for o in rows)) for (t, _), rows in rows_of.items()]
+    parts = [(t, rows[i:i+(most or len(rows))]) for (t, _), rows in rows_of.items()
+             for i in range(0, len(rows), most or len(rows))]
+    return [Group(rows, t, max(int(num_frames[o]) for o in rows)) for t, rows in parts]
 
 # %% ../../nbs/22_model.sam2.ipynb #s211
 def _cat(parts, order):
@@ -656,7 +659,7 @@ def group_step(
 # %% ../../nbs/22_model.sam2.ipynb #c045
 def _spread(parts, rows, O):
     "`FrameOut`s of some groups as one of all `O` objects; rows of objects not yet live are zero"
-    fo, rows = _cat(parts, slice(None)), sum(rows, [])
+    fo, rows = _cat(parts, slice(None)), sum(map(list, rows), [])
     if rows==list(range(O)): return fo
     order = on_device(rows, parts[0].best.device)
     return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo))
@@ -682,7 +685,9 @@ class SAM2VideoModel(nn.Module):
         predictor_memory=False,          # Train with the predictor's memory to the bit
         keep='parts',                    # For the backward pass: all, parts, or what passes from frame to frame alone
         attention_dropout=True,          # As SAM 2 has it; False: none of attention to memory
-        lora:Optional[Lora]=None         # Adapters, which train besides
+        lora:Optional[Lora]=None,        # Adapters, which train besides
+        token_keep=1.,                   # Share of the memory's tokens that training looks at
+        object_chunk:Optional[int]=None  # Objects computed at a time; None: all
     ):
         super().__init__()
         if bptt_frames==1:
@@ -690,7 +695,7 @@ class SAM2VideoModel(nn.Module):
                               "give 2 or more, or leave it empty")
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
-        self.keep = keep
+        self.keep, self.token_keep, self.object_chunk = keep, token_keep, object_chunk
         for m in (sam2.memory_attention, sam2.memory_encoder): m.keep('all' if keep=='all' else 'little')
         if not attention_dropout: no_attention_dropout(sam2)
         if lora: add_adapters(sam2, lora)
@@ -704,6 +709,7 @@ class SAM2VideoModel(nn.Module):
         "Frozen parts stay in eval mode"
         self.training = mode
         set_mode(self.sam2, mode)
+        self.sam2.memory_attention.token_keep = self.token_keep if mode else 1.
         self.sam2.image_encoder.trunk.be_thrifty(mode)      # tracking gives SAM 2's numbers to the bit
         return self
 
@@ -745,15 +751,17 @@ def clip_plan(
 # %% ../../nbs/22_model.sam2.ipynb #b210176c
 @patch
 def _frame(self:SAM2VideoModel, t, feats, plan, row_of, groups, prompts):
-    "One frame of all groups that are live; a clip that has ended stays with its last frame, of which nobody asks"
-    parts, live = [], [g for g in groups if t >= g.prompt_frame]
-    for g in live:
+    "One frame of some groups, as (rows, `FrameOut`) of those that are live; of a clip that has ended nobody asks"
+    parts = []
+    for g in groups:
+        if t < g.prompt_frame: continue
         clips = [plan.videos[o] for o in g.rows]
         f = feats.rows([row_of[b, min(t, plan.last[b])] for b in clips])
         p = [prompts[o] for o in g.rows] if t==g.prompt_frame else None
-        parts.append(group_step(self.sam2, self.tap, f, t, g, p, predictor_memory=self.predictor_memory,
-                                remember=t<plan.end))      # nothing reads the memory of the last frame
-    return [_spread(parts, [g.rows for g in live], len(prompts))] if live else []
+        fo = group_step(self.sam2, self.tap, f, t, g, p, predictor_memory=self.predictor_memory,
+                        remember=t<plan.end)             # nothing reads the memory of the last frame
+        parts.append((g.rows, fo))
+    return parts
 
 # %% ../../nbs/22_model.sam2.ipynb #f17a004a
 @patch
@@ -777,6 +785,17 @@ def _features(self:SAM2VideoModel, batch, pairs):   # `pairs`: (clip, frame) of 
     return self.features(self.sam2, images, [batch.prints[b][t] for b, t in pairs])
 
 @patch
+def _clip(self:SAM2VideoModel, groups, end, step, again):
+    "Some groups over the frames up to `end`, segment by segment: for each frame what `step` gives"
+    k, outs = self.bptt_frames or end+1, []
+    for start in range(0, end+1, k):
+        for g in groups: g.bank.detach()
+        frames = list(range(start, min(start+k, end+1)))
+        units = [[t] for t in frames] if self.keep=='frame' else [frames]
+        for u in units: outs += self._again(u, groups, step) if again else [step(t, groups) for t in u]
+    return outs
+
+@patch
 def forward(self:SAM2VideoModel,
     batch:ClipBatch,  # On the model's device
     prompts=None      # (O,) `Prompt`s in pixels of the square, for each `prompt_frame`; None: of the batch's truth
@@ -787,15 +806,14 @@ def forward(self:SAM2VideoModel,
     lens, plan = batch.video_lens or [T]*B, clip_plan(batch, whole=not self.training)
     pairs, row_of = plan.frames()
     feats = self._features(batch, pairs)
-    groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos])
+    groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos], self.object_chunk)
+    chunks = [[g] for g in groups] if self.object_chunk else [groups]
     def step(t, groups): return self._frame(t, feats, plan, row_of, groups, prompts)
-    again, k = torch.is_grad_enabled() and (self.keep=='frame' or self.bptt_frames), self.bptt_frames or T
-    outs = []
-    for start in range(0, plan.end+1, k):
-        for g in groups: g.bank.detach()
-        frames = list(range(start, min(start+k, plan.end+1)))
-        units = [[t] for t in frames] if self.keep=='frame' else [frames]
-        for u in units: outs += self._again(u, groups, step) if again else [step(t, groups) for t in u]
+    again = torch.is_grad_enabled() and (self.keep=='frame' or bool(self.bptt_frames) or len(chunks) > 1)
+    by_chunk, outs = [self._clip(chunk, plan.end, step, again) for chunk in chunks], []
+    for parts in zip(*by_chunk):
+        rows, fos = zip(*parts) if (parts := sum(parts, [])) else ((), ())
+        outs.append([_spread(fos, rows, len(prompts))] if rows else [])
     return outs + [[] for _ in range(T-len(outs))]
 
 # %% ../../nbs/22_model.sam2.ipynb #c052
@@ -1066,7 +1084,7 @@ def build_model(
     model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
                        bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
                        keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout,
-                       lora=lora_of(conf, seed))
+                       lora=lora_of(conf, seed), token_keep=conf.memory_token_keep, object_chunk=conf.object_chunk)
     model.prompts = prompts or model.prompts
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if random and not weights.get('presence'): _always_present(model.sam2)
