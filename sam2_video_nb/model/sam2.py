@@ -696,7 +696,8 @@ class SAM2VideoModel(nn.Module):
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
         self.keep, self.token_keep, self.object_chunk = keep, token_keep, object_chunk
-        for m in (sam2.memory_attention, sam2.memory_encoder): m.keep('all' if keep=='all' else 'little')
+        for m in (sam2.memory_attention, sam2.memory_encoder):
+            if hasattr(m, 'keep'): m.keep('all' if keep=='all' else 'little')     # SAM 2's own keep all
         if not attention_dropout: no_attention_dropout(sam2)
         if lora: add_adapters(sam2, lora)
         self.trains = set_trainable(sam2, [*trainable, '*.lora_[AB].*'] if lora else trainable)
@@ -710,7 +711,8 @@ class SAM2VideoModel(nn.Module):
         self.training = mode
         set_mode(self.sam2, mode)
         self.sam2.memory_attention.token_keep = self.token_keep if mode else 1.
-        self.sam2.image_encoder.trunk.be_thrifty(mode)      # tracking gives SAM 2's numbers to the bit
+        trunk = self.sam2.image_encoder.trunk
+        if hasattr(trunk, 'be_thrifty'): trunk.be_thrifty(mode)      # tracking gives SAM 2's numbers to the bit
         return self
 
     @property
