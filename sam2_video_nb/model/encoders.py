@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from sam2.modeling import memory_encoder, position_encoding
 from sam2.modeling.backbones import hieradet
 from sam2.modeling.backbones.utils import window_partition, window_unpartition
-from .attention import full_on_cpu, norm_grads, pieces
+from .attention import full_on_cpu, norm_grads, pieces, weight_of
 
 # %% ../../nbs/21_model.encoders.ipynb #efad3d34
 def attended(
@@ -116,13 +116,15 @@ class CXBlock(memory_encoder.CXBlock):
     "SAM 2's block; `keeps`: all, or little, for the backward pass"
     keeps = 'all'
     def forward(self, x):
-        usual = self.dwconv.groups==len(self.dwconv.weight) and self.gamma is not None
+        conv = self.dwconv
+        plain = type(conv) is nn.Conv2d and conv.groups==len(conv.weight)         # no adapter on it
+        usual = plain and self.gamma is not None
         if self.keeps=='all' or not (usual and torch.is_grad_enabled() and full_on_cpu(x)): return super().forward(x)
         n, C, h, w = x.shape
-        y = Depthwise.apply(x, self.dwconv.weight, self.dwconv.bias).permute(0,2,3,1).reshape(-1, C)
+        y = Depthwise.apply(x, conv.weight, conv.bias).permute(0,2,3,1).reshape(-1, C)
         first, second, norm = self.pwconv1, self.pwconv2, self.norm
-        y = GatedMLP.apply(y, norm.weight, norm.bias, norm.eps, first.weight, first.bias, second.weight, second.bias,
-            self.gamma)
+        weights = weight_of(first), first.bias, weight_of(second), second.bias
+        y = GatedMLP.apply(y, norm.weight, norm.bias, norm.eps, *weights, self.gamma)
         return x + self.drop_path(y.view(n, h, w, C).permute(0,3,1,2))
 
 # %% ../../nbs/21_model.encoders.ipynb #af51d5b2
