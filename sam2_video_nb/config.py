@@ -419,20 +419,16 @@ class ModelConf(Settings, group='model'):
         "nano without a checkpoint",
         several=str)
     lora_rank:int = opt(0,
-        "put two small matrices of so many rows beside each layer of lora_targets and train those, the layers stay as "
-        "they are: 8, say; more can learn more, and forget more; trainable_modules train besides if they are given; "
-        "an export is plain SAM 2. Needs the extra lora; 0: none",
-        lo=0)
+        "train two small matrices of so many rows (8, say) beside each layer of lora_targets, which stays as it is; an "
+        "export is plain SAM 2; trainable_modules train besides if given. Needs the extra lora; 0: none", lo=0)
     lora_alpha:Optional[float] = opt(None,
         "divided by lora_rank, what they are multiplied with; empty: twice the rank", check=above_zero)
     lora_targets:Any = opt(['image_encoder', 'memory_attention'],
-        "names or globs of the linear layers that get them; without the image encoder a step costs far less",
-        several=str)
+        "names or globs of the linear layers that get them; without the image encoder a step costs far less", several=str)
     num_maskmem:Optional[int] = opt(None,
         "frames whose memory is read at each step, the prompted one among them; empty: as the weights have it "
-        "(SAM 2: 7); more reach further back, past an occlusion, and cost time and memory in proportion; clips must "
-        "be as long to train them; maskmem_tpos_enc then trains too",
-        lo=2, hi=22)
+        "(SAM 2: 7); more reach further back, and cost time and memory in proportion; clips must be as long to train "
+        "them; maskmem_tpos_enc then trains too", lo=2, hi=22)
     bptt_frames:Optional[int] = opt(None,
         "cut the gradient through the memory every so many frames: one such segment at a time is held in memory, and "
         "computed twice; what is learnt reaches less far back; empty: the whole clip",
