@@ -424,7 +424,7 @@ class ModelConf(Settings, group='model'):
     lora_alpha:Optional[float] = opt(None,
         "divided by lora_rank, what they are multiplied with; empty: twice the rank", check=above_zero)
     lora_targets:Any = opt(['image_encoder', 'memory_attention'],
-        "names or globs of the linear layers that get them; without the image encoder a step costs far less", several=str)
+        "names or globs of the linear layers that get them; a step costs far less without the encoder", several=str)
     num_maskmem:Optional[int] = opt(None,
         "frames whose memory is read at each step, the prompted one among them; empty: as the weights have it "
         "(SAM 2: 7); more reach further back, and cost time and memory in proportion; clips must be as long to train "
