@@ -10,6 +10,7 @@ __all__ = ['part_names', 'Parts', 'operations', 'LiveBytes', 'pretended', 'made_
 import warnings, weakref
 from bisect import bisect_right
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 from unittest.mock import patch as replaced
 import torch, torch.nn.functional as F
@@ -186,6 +187,11 @@ class StepCost(NamedTuple):
     def total_flops(self): return sum(self.flops.values())
 
 # %% ../../nbs/25_model.cost.ipynb #fe351d49
+def _like(out):
+    "What makes tensors of the same shapes; the tensors themselves would stay alive"
+    def maker(t): return partial(torch.empty, t.shape, dtype=t.dtype, device=t.device)
+    return {k: [maker(t) for t in v] if isinstance(v, list) else maker(v) for k, v in out.items()}
+
 def _once(f, live, name):
     "A function of one tensor, which runs once for each shape; later calls count as the first"
     known = {}
@@ -193,16 +199,16 @@ def _once(f, live, name):
         if tuple(x.shape) not in known:
             before, peak, live.made_peak, flops = live.made, live.made_peak, live.made, live.flops.get(name, 0)
             at_peak, out = live.at_peak, f(x)
-            known[tuple(x.shape)] = live.made_peak-before, live.flops.get(name, 0)-flops, out
+            known[tuple(x.shape)] = live.made_peak-before, live.flops.get(name, 0)-flops, _like(out)
             if peak > live.made_peak: live.made_peak, live.at_peak = peak, at_peak
             return out
-        above, flops, out = known[tuple(x.shape)]
+        above, flops, like = known[tuple(x.shape)]
         live.flops[name] = live.flops.get(name, 0) + flops
         if live.made+above > live.made_peak:
             live.made_peak, live.at_peak = live.made+above, dict(live.by_part)
             live.at_peak[name] = live.at_peak.get(name, 0) + above
-        with live.parts(name): return {k: [torch.empty_like(t) for t in v] if isinstance(v, list) else
-            torch.empty_like(v) for k, v in out.items()}
+        with live.parts(name): return {k: [make() for make in v] if isinstance(v, list) else v()
+            for k, v in like.items()}
     return again
 
 def _hooked(model, live):
@@ -226,7 +232,9 @@ def step_cost(
     frozen = not any(p.requires_grad for p in model.sam2.image_encoder.parameters())
     half = precision!=torch.float32
     try:
-        if once and frozen: model.sam2.forward_image = _once(encoder, live, 'image encoder')
+        def encode(x):           # with the decoder's convolutions of its maps
+            with live.parts('image encoder'): return encoder(x)
+        model.sam2.forward_image = _once(encode, live, 'image encoder') if once and frozen else encode
         with live:
             with torch.autocast(model.device.type, precision if half else None, enabled=half):
                 outs = model(batch, prompts)
