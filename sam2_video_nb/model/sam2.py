@@ -231,12 +231,17 @@ ours = dict(memory_attention=attention.MemoryAttention, memory_encoder=encoders.
     'memory_encoder.position_encoding': encoders.PositionEmbeddingSine,
     'image_encoder.neck.position_encoding': encoders.PositionEmbeddingSine}
 
+def _node(c, key):
+    "The group of settings that stands there; None: none, or something else (a checkpoint's settings may be anything)"
+    for k in key.split('.'): c = c.get(k) if OmegaConf.is_dict(c) else None
+    return c if OmegaConf.is_dict(c) else None
+
 def _take_ours(c):
     "Name our own classes in a model's settings, where they stand for SAM 2's: they train with less memory and time"
     for key, cls in ours.items():
-        node = OmegaConf.select(c, key)
+        node = _node(c, key)
         if node is not None and str(node.get('_target_')).rpartition('.')[2]==cls.__name__:
-            node._target_ = f'{cls.__module__}.{cls.__name__}' 
+            node._target_ = f'{cls.__module__}.{cls.__name__}'
 
 # %% ../../nbs/22_model.sam2.ipynb #s209
 def build_sam2(
