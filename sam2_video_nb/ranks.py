@@ -7,7 +7,7 @@ __all__ = ['log', 'notes', 'watch', 'patience', 'to_come', 'together', 'world_si
            'Notes', 'told', 'in_turns', 'Watch', 'how_ended', 'end_with_parent', 'meet_others']
 
 # %% ../nbs/06_ranks.ipynb #rk002
-import json, logging, os, signal, socket, threading, time
+import atexit, json, logging, os, signal, socket, sys, threading, time
 from datetime import timedelta
 import torch
 import torch.distributed as dist
@@ -192,12 +192,17 @@ def follow(self:Watch, line, who, rank=0):   # `who`: in words, the rank at the 
         if why := message.get('why'): return self.lose(why)
     if not self.over: self.lose(f"{who} ended without a word (killed, or out of memory?)")
 
+def _leave():
+    for out in (sys.stdout, sys.stderr): out.flush()
+    os._exit(1)
+
 @patch
 def lose(self:Watch, word:str):
     "Note what happened, tell the others, and see to it that this process ends"
     if self.word or self.over: return
     self.word = word
     self.heard.set()
+    atexit.register(_leave)                           # what a group leaves behind may wait for the rank that is gone
     if 0 not in self.lines: self.say(why=word)        # rank 0 passes it on
     threading.Thread(target=self.end, daemon=True).start()
 

@@ -623,7 +623,12 @@ def _go_on_from(dm, place, ckpt):
     now = ckpt['loops']['fit_loop']['epoch_loop.batch_progress']['current']
     more = 0 if place['whole'] else dm.behind(place['epoch']) - now['processed']
     for k in now: now[k] += more
+    if not place['whole']: _epoch_under_way(ckpt['loops']['fit_loop']['epoch_progress'])
     if place.get('validate'): _validate_next(ckpt['loops']['fit_loop'])
+
+def _epoch_under_way(progress):
+    "Lightning counts an epoch as done where a stop that was asked for came within it"
+    for count in (progress['total'], progress['current']): count['processed'] = count['completed'] = count['ready']-1
 
 def _validate_next(loops):
     "Let Lightning begin with a validation that was due: for it, a checkpoint at a step's end has that behind it"
