@@ -286,6 +286,10 @@ Frames between the annotated ones are left out, or kept as not annotated (--all-
     scenes=Format('data.scenes', 'convert_scenes',
         "Pictures in motion: cut-outs over backgrounds become videos to pre-train on", '''
 SRC/objects/dog.png (with transparency)   SRC/backgrounds/meadow.jpg (as many as there are; none: made textures)'''),
+    stills=Format('data.scenes', 'convert_stills',
+        "Pictures with masks in motion: moved, bent and pasted on each other, to pre-train on", '''
+SRC/images/dog.jpg   SRC/objects/dog.png (an object a value; more folders of masks with --masks objects,regions).
+Pictures without a mask are put behind. Or SRC.json: COCO, video or not; crowds are left out'''),
     tiff=Format('data.formats', 'convert_tiff',
         "A TIFF stack of pictures and one of labels; no label is absent", '''
 SRC.tif and LABELS.tif, a page a frame'''),

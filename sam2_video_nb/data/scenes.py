@@ -5,20 +5,27 @@
 # %% auto #0
 __all__ = ['TEXTURES', 'fractal', 'stripes', 'patches', 'bands', 'palette', 'texture', 'Pictures', 'read_pictures', 'tint',
            'surface', 'blob', 'thing', 'wander', 'swing', 'bends', 'Motion', 'moved', 'backdrop', 'Camera',
-           'draw_camera', 'draw_motion', 'with_blur', 'paint_over', 'scene', 'seen_scene', 'convert_scenes']
+           'draw_camera', 'draw_motion', 'with_blur', 'paint_over', 'scene', 'seen_scene', 'convert_scenes', 'Still',
+           'read_stills', 'cut_out', 'without', 'picture_motion', 'part_motion', 'warped', 'still_scene',
+           'convert_stills']
 
 # %% ../../nbs/19_data.scenes.ipynb #sn02
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Callable, NamedTuple
 import numpy as np, torch
 import torch.nn.functional as F
 from fastcore.basics import patch
+from pycocotools import mask as rle_api
 from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
-from ..core import DataError, generator, open_picture, rand, randint, written_whole
+from ..core import DataError, counted, generator, open_picture, picture_size, rand, randint, read_image
+from ..core import written_whole
 from .coco import write_coco
+from .convert import _files, _pictures, check_size, mask_for, size_of_picture
+from .formats import _picture_root, _picture_within, _read_export, _mask
 from .synth import SynthVideo, choose, two_colors, uniform, video_json
 
 # %% ../../nbs/19_data.scenes.ipynb #sn05
@@ -85,7 +92,7 @@ def texture(
 # %% ../../nbs/19_data.scenes.ipynb #sn11
 class Pictures(NamedTuple):
     "What scenes are made of"
-    objects:list=[]       # (4,h,w) uint8 Tensors: colour and transparency
+    objects:list=[]       # (4,h,w) uint8 Tensors: colour and transparency; or sequences of them, those of a picture
     backgrounds:list=[]   # (3,h,w) uint8 Tensors; made things are cut from them too
 
 def _cut(x):
@@ -181,7 +188,9 @@ def thing(
     "Something that can move"
     if not pictures.objects or rand(gen)<made:
         return torch.cat([surface(pictures, size, gen, least=.1), blob(size, gen)[None]])
-    x = _squared(choose(pictures.objects, gen).float()/255, size)
+    x = choose(pictures.objects, gen)
+    if isinstance(x, Sequence): x = choose(x, gen)
+    x = _squared(x.float()/255, size)
     if rand(gen)<.5: x = x.flip(-1)
     rgb = tint(x[:3], gen)
     if rand(gen)<.15: rgb = (rgb+surface(pictures, size, gen))/2
@@ -340,6 +349,30 @@ def paint_over(
     light = 1 + .25*swing(len(img), gen, choose([0., .3, 1.], gen))[:,None,None,None]
     return img*(1-alpha) + (layer[:,:3]*light).clamp(0, 1)
 
+# %% ../../nbs/19_data.scenes.ipynb #8859cc3f
+def _play(
+    img:Tensor,      # (T,3,S,S) what is behind
+    cast:list,       # (layer, which object or -1, its `Motion` or None: drawn) from the back to the front
+    camera, gen, steps,
+    masks:Tensor     # (N,T,S,S) bool, of objects that are there already; filled here
+)->Tensor:           # (T,3,S,S)
+    "Things one over the other, and what is seen of each object"
+    for layer, i, motion in cast:
+        motion = motion or draw_motion(camera, gen)
+        img = paint_over(img, with_blur(layer, motion, img.shape[-1], steps), gen)
+        inside = moved(layer[3:], motion, img.shape[-1])[:,0] > .5
+        masks &= ~inside
+        if i>=0: masks[i] = inside
+    return img
+
+def _filmed(img, masks, gen):
+    "What is seen through a lens; of an object less than some pixels is nothing"
+    size = img.shape[-1]
+    masks = masks.transpose(0, 1)
+    masks &= (masks.sum((2,3)) >= size**2/2500)[...,None,None]
+    images = (255*_behind_glass(img, gen)).round().byte().permute(0,2,3,1).numpy()
+    return SynthVideo(images, masks.numpy(), np.zeros(masks.shape[1], int), ('thing',))
+
 # %% ../../nbs/19_data.scenes.ipynb #sn24
 def scene(
     pictures:Pictures=Pictures(),  # None in it: all is made
@@ -352,16 +385,15 @@ def scene(
     behind = Motion(-camera.shift, 2*camera.zoom, camera.roll)         # a backdrop is twice as wide as the frame
     img = moved(backdrop(pictures, 2*size, gen), behind, size, 'reflection')
     masks, steps = torch.zeros(n, frames, size, size, dtype=torch.bool), choose([1, 1, 1, 3], gen)
-    for layer, i in cast:
-        motion = draw_motion(camera, gen)
-        img = paint_over(img, with_blur(layer, motion, size, steps), gen)
-        inside = moved(layer[3:], motion, size)[:,0] > .5
-        masks &= ~inside
-        if i>=0: masks[i] = inside
-    masks = masks.transpose(0, 1)
-    masks &= (masks.sum((2,3)) >= size**2/2500)[...,None,None]
-    images = (255*_behind_glass(img, gen)).round().byte().permute(0,2,3,1).numpy()
-    return SynthVideo(images, masks.numpy(), np.zeros(n, int), ('thing',))
+    img = _play(img, [(*o, None) for o in cast], camera, gen, steps, masks)
+    return _filmed(img, masks, gen)
+
+def _until_seen(make, size):
+    "A video that begins with at least one object, without those that are never seen"
+    for _ in range(50):
+        vid = make()
+        if len(seen := vid.masks.any((2,3)).any(0)) and vid.masks[0].sum((1,2)).max() >= size**2/400: break
+    return vid._replace(masks=vid.masks[:,seen], cats=vid.cats[seen])
 
 def seen_scene(
     pictures:Pictures,   # As for `scene`
@@ -370,12 +402,7 @@ def seen_scene(
     gen=None
 )->SynthVideo:
     "A scene that begins with at least one object, without those that are never seen"
-    for _ in range(50):
-        vid = scene(pictures, frames, size, gen)
-        seen = vid.masks.any((2,3))
-        if vid.masks[0].sum((1,2)).max() >= size**2/400: break
-    keep = seen.any(0)
-    return vid._replace(masks=vid.masks[:,keep], cats=vid.cats[keep])
+    return _until_seen(lambda: scene(pictures, frames, size, gen), size)
 
 # %% ../../nbs/19_data.scenes.ipynb #sn28
 def _write_scene(vid, name, first, folder, quality):
@@ -385,15 +412,31 @@ def _write_scene(vid, name, first, folder, quality):
         with written_whole(folder/row['file_name']) as p: Image.fromarray(im).save(p, format='jpeg', quality=quality)
     return images, anns
 
-def _split_scenes(pictures, n, split, frames, size, seed, out, progress):
-    "All videos of a split"
+def _split_scenes(make, n, split, first, seed, out, progress):
+    "All videos of a split; `make` takes a generator"
     rows = [], []
     for i in tqdm(range(n), desc=split, unit='video', disable=not progress):
-        gen = generator(seed, 'scene', split, i)
-        vid = seen_scene(pictures, frames, size, gen)
-        made = _write_scene(vid, f'{split}_{i:05d}', i*frames+1, out, randint(35, 95, gen))
+        gen = generator(seed, first, split, i)
+        vid = make(gen)
+        made = _write_scene(vid, f'{split}_{i:05d}', i*len(vid.images)+1, out, randint(35, 95, gen))
         for old, new in zip(rows, made): old += new
     return rows
+
+def _write_scenes(makers, counts, first, seed, out, progress):
+    "Paths of train.json, and of val.json or None; `makers` and `counts` for train and val"
+    out, paths = Path(out), {}
+    for split in ('val', 'train'):                                     # train.json last: with it the set is finished
+        if not counts[split]: continue
+        rows = _split_scenes(makers[split], counts[split], split, first, seed, out, progress)
+        paths[split] = write_coco(out/f'{split}.json', *rows, [dict(id=1, name='thing')])
+    return paths['train'], paths.get('val')
+
+def _check_asked(videos, held_out, frames, size, out, overwrite):
+    "Raise `DataError` where it cannot be made, before anything is read"
+    for name, n, lo in (('videos', videos, 1), ('held-out', held_out, 0), ('frames', frames, 2), ('size', size, 32)):
+        if n < lo: raise DataError(f"--{name} {n}: {lo} or more")
+    if (Path(out)/'train.json').exists() and not overwrite:
+        raise DataError(f"{Path(out)/'train.json'} is there already: choose another folder, or --overwrite")
 
 # %% ../../nbs/19_data.scenes.ipynb #sn29
 def convert_scenes(
@@ -408,14 +451,221 @@ def convert_scenes(
     progress:bool=True       # Show bars
 )->tuple:                    # Paths of train.json, and of val.json or None
     "Pictures in motion: cut-outs over backgrounds become videos to pre-train on"
-    for name, n, lo in (('videos', videos, 1), ('held-out', held_out, 0), ('frames', frames, 2), ('size', size, 32)):
-        if n < lo: raise DataError(f"--{name} {n}: {lo} or more")
-    out, pictures = Path(out), read_pictures(src)
-    if (out/'train.json').exists() and not overwrite:
-        raise DataError(f"{out/'train.json'} is there already: choose another folder, or --overwrite")
-    paths = []
-    for split, n in (('val', held_out), ('train', videos)):            # train.json last: with it the set is finished
-        if not n: continue
-        rows = _split_scenes(pictures, n, split, frames, size, seed, out, progress)
-        paths.append(write_coco(out/f'{split}.json', *rows, [dict(id=1, name='thing')]))
-    return paths[-1], paths[0] if held_out else None
+    _check_asked(videos, held_out, frames, size, out, overwrite)
+    pictures = read_pictures(src)
+    def make(gen): return seen_scene(pictures, frames, size, gen)
+    return _write_scenes(dict(train=make, val=make), dict(train=videos, val=held_out), 'scene', seed, out, progress)
+
+# %% ../../nbs/19_data.scenes.ipynb #d008d83e
+class Still(NamedTuple):
+    "A picture, and what is on it"
+    path:Path      # Of the picture
+    size:tuple     # (H,W)
+    masks:tuple=() # RLEs
+    def read(self)->Tensor: return torch.from_numpy(np.array(read_image(self.path))).permute(2, 0, 1)
+
+class _Lazy(Sequence):
+    "Members that are read when they are asked for"
+    def __init__(self, items, read): self.items, self.read = items, read
+    def __len__(self): return len(self.items)
+    def __getitem__(self, i): return self.read(self.items[i])
+
+def _values(path, img, size):
+    "The objects of a mask file, one a value; 255 beside other values is nobody's"
+    m = mask_for(path, img, size)
+    if len(m.rles)>100 and 255 in m.rles and m.form=='grey':
+        raise DataError(f"{path}: a mask of {len(m.rles)} shades of grey: save black and white with 0 and 255 only, "
+            "or a palette PNG whose indices are the object ids")
+    return tuple(rle for v, rle in m.rles.items() if v!=255 or len(m.rles)==1)
+
+# %% ../../nbs/19_data.scenes.ipynb #e58cac57
+def _stills_of_folder(src, masks):
+    "Pictures of images/ with the masks of the same name"
+    folder = next((src/d for d in ('images', 'JPEGImages') if (src/d).is_dir()), None)
+    if folder is None: raise DataError(f"{src}: no folder images in it: put the pictures there, or give a COCO JSON")
+    pictures, found = _files(folder, *_pictures), {}
+    for d in masks:
+        if not (src/d).is_dir(): raise DataError(f"{src/d}: no such folder: name those with masks (--masks)")
+        for name, path in _files(src/d, '.png').items():
+            if name not in pictures:
+                raise DataError(f"{path}: there is no picture {name} in {folder}: add it, or take the mask away")
+            found.setdefault(name, []).append(path)
+    def still(name, path):
+        size = size_of_picture(path)
+        return Still(path, size, sum((_values(m, path, size) for m in found.get(name, ())), ()))
+    return (lambda o=o: still(*o) for o in pictures.items()), len(pictures)
+
+def _stills_of_json(file, image_root):
+    "Pictures of a COCO JSON with the masks of their annotations; crowds are left out"
+    export = _read_export(file)
+    root = _picture_root(file, export.images, image_root)
+    def still(name, o):
+        path = _picture_within(root, name)
+        size = picture_size(path)
+        check_size(o.get('height'), o.get('width'), size, f'{file}: image {o["id"]!r}: {path}')
+        anns = [(i, a) for i, a in export.anns.get(str(o['id']), ()) if not a.get('iscrowd')]
+        return Still(path, size, tuple(_mask(export, i, a, size).rle for i, a in anns))
+    return (lambda o=o: still(*o) for o in export.images.items()), len(export.images)
+
+# %% ../../nbs/19_data.scenes.ipynb #c0a2f546
+def read_stills(
+    src,                     # Folder with images/ and folders of masks, or COCO JSON
+    masks:list=('objects',), # Folders of masks: PNGs named as the pictures, an object a value
+    image_root=None,         # Of a JSON: folder of the pictures; None: the usual ones
+    progress:bool=False
+)->list:                     # Of `Still`; without masks: pictures to put behind
+    "Read which stills there are, and their masks; raises `DataError`"
+    src = Path(src)
+    readers, n = _stills_of_folder(src, masks) if src.is_dir() else _stills_of_json(src, image_root)
+    found = [read() for read in tqdm(readers, total=n, desc='reading', unit='picture', disable=not progress)]
+    def usable(s): return [m for m in s.masks if .003 <= rle_api.area(m)/math.prod(s.size) <= .7]
+    found = [s._replace(masks=tuple(usable(s))) for s in found]
+    if not any(s.masks for s in found):
+        raise DataError(f"{src}: no picture has a mask of 0.3 % to 70 % of it: nothing to put in motion")
+    return found
+
+# %% ../../nbs/19_data.scenes.ipynb #2360fd23
+def cut_out(
+    still:Still,
+    k:int           # Which of its masks
+)->tuple:           # (4,h,w) uint8 colour and transparency; its box (x0,y0,x1,y1)
+    "An object without its picture"
+    m = torch.from_numpy(rle_api.decode(still.masks[k]))
+    x, y, w, h = (int(v) for v in rle_api.toBbox(still.masks[k]))
+    alpha = F.avg_pool2d(m[None,None].float(), 3, 1, 1)[0]*m*255      # a border pixel is half another thing
+    return torch.cat([still.read(), alpha.byte()])[:, y:y+h, x:x+w].contiguous(), (x, y, x+w, y+h)
+
+def without(
+    img:Tensor,     # (3,h,w) float
+    hole:Tensor     # (h,w) bool
+)->Tensor:          # (3,h,w)
+    "A picture whose hole is filled from around it"
+    w = (~hole).float()[None]
+    if not hole.any() or min(hole.shape)<2: return img*w
+    n = F.avg_pool2d(w[None], 2, ceil_mode=True)[0]
+    small = F.avg_pool2d((img*w)[None], 2, ceil_mode=True)[0]/n.clamp_min(1e-6)
+    small = without(small, n[0]==0)
+    return torch.where(hole, F.interpolate(small[None], size=hole.shape, mode='bilinear')[0], img)
+
+# %% ../../nbs/19_data.scenes.ipynb #b10fca24
+def picture_motion(
+    size:tuple,       # (H,W) of the picture
+    at:tuple,         # What to look at, x and y from -1 to 1 in the picture
+    camera:Camera,
+    gen=None
+)->Motion:
+    "How a picture lies before a camera: it covers the frame, and what is looked at is in it"
+    h, w = size
+    half = uniform(1.05, 1.5, gen)*torch.tensor([w, h])/min(h, w)
+    aim = torch.tensor([uniform(-.5, .5, gen), uniform(-.5, .5, gen)]) - half*torch.tensor(at)
+    c = aim.clamp(1-half, half-1)
+    bend = bends(len(camera.zoom), gen, choose([0., .02, .05], gen))
+    return Motion(c*camera.zoom[:,None]-camera.shift, half[0]*camera.zoom, camera.roll,
+        (half[1]/half[0]).expand(len(camera.zoom)), bend)
+
+def part_motion(
+    whole:Motion,     # Of a picture
+    size:tuple,       # (H,W) of the picture
+    box:tuple,        # (x0,y0,x1,y1) of a part
+    gen=None,
+    own:float=1.      # How much of a motion of its own; 0: it lies still in the picture
+)->Motion:
+    "How a part of a picture moves: with it, and by itself"
+    T, (h, w), (x0, y0, x1, y1) = len(whole.scale), size, box
+    u = torch.tensor([(x0+x1)/w-1, (y0+y1)/h-1])
+    at = u*torch.stack([whole.scale, whole.scale*whole.stretch], -1)
+    c, s = torch.cos(whole.angle), torch.sin(whole.angle)
+    at = whole.center + torch.stack([c*at[:,0]-s*at[:,1], s*at[:,0]+c*at[:,1]], -1)
+    path, turn = own*wander(T, gen, choose([.01, .03, .06, .1], gen)), own*swing(T, gen, choose([0., .1, .3], gen))
+    grow = torch.exp(own*swing(T, gen, choose([0., .05, .2], gen)))
+    squash = torch.exp(own*swing(T, gen, choose([0., .1, .3], gen)))
+    bend = own*bends(T, gen, choose([0., .05, .12], gen))
+    return Motion(at+path, whole.scale*(x1-x0)/w*grow, whole.angle+turn,
+        whole.stretch*((y1-y0)/h)/((x1-x0)/w)*squash, bend)
+
+# %% ../../nbs/19_data.scenes.ipynb #f101b576
+def _actors(still, ks, img, whole, camera, gen):
+    "Objects of a still that go their own way, and the picture without them"
+    cuts = [cut_out(still, k) for k in ks]
+    hole = torch.from_numpy(rle_api.decode(rle_api.merge([still.masks[k] for k in ks])))[None].float()
+    back = without(img, F.max_pool2d(hole, 5, 1, 2)[0]>0)
+    cast = [(c.float()/255, i, part_motion(whole, still.size, box, gen)) for i, (c, box) in enumerate(cuts)]
+    if rand(gen)<.2: cast.insert(0, (cast[0][0], -1, None))          # its like, somewhere else
+    return back, cast
+
+def warped(
+    still:Still,           # With masks
+    pictures:Pictures,     # Things that may hide its objects
+    frames:int, size:int,
+    gen=None,
+    apart:float=.6         # Chance that its objects go their own way
+)->SynthVideo:
+    "A still as a camera sees it that moves"
+    camera, steps = draw_camera(frames, gen), choose([1, 1, 1, 3], gen)
+    ks = torch.randperm(len(still.masks), generator=gen)[:randint(1, 3, gen)].tolist()
+    x, y, w, h = rle_api.toBbox(still.masks[ks[0]]).tolist()
+    whole = picture_motion(still.size, ((2*x+w)/still.size[1]-1, (2*y+h)/still.size[0]-1), camera, gen)
+    img, cast = tint(still.read().float()/255, gen, .7), []
+    masks = torch.zeros(len(ks), frames, size, size, dtype=torch.bool)
+    if rand(gen)<apart: img, cast = _actors(still, ks, img, whole, camera, gen)
+    else:
+        layers = torch.stack([torch.from_numpy(rle_api.decode(still.masks[k])) for k in ks]).float()
+        masks[:] = (moved(layers, whole, size, 'reflection')>.5).transpose(0, 1)
+    more = choose([0, 0, 1, 2], gen)
+    masks = torch.cat([masks, masks.new_zeros(more, frames, size, size)])
+    cast += [(thing(pictures, gen), len(ks)+j if rand(gen)<.5 else -1, None) for j in range(more)]
+    img = _play(moved(img, whole, size, 'reflection'), cast, camera, gen, steps, masks)
+    return _filmed(img, masks, gen)
+
+# %% ../../nbs/19_data.scenes.ipynb #eac8eb57
+def _things_of(stills, least=400):
+    "What scenes are made of, from stills: objects that are large enough, all pictures behind"
+    large = [[(s, k) for k, m in enumerate(s.masks) if rle_api.area(m)>=least] for s in stills]
+    objects = [_Lazy(o, lambda o: cut_out(*o)[0]) for o in large if o]
+    return Pictures(objects, _Lazy(stills, Still.read))
+
+def still_scene(
+    stills:list,           # Of `Still`
+    frames:int, size:int,
+    gen=None,
+    pasted:float=.5        # Share of videos of objects that are pasted on other pictures; the others are warped
+)->SynthVideo:
+    "A video made of stills"
+    pictures, masked = _things_of(stills), [s for s in stills if s.masks]
+    def make():
+        if rand(gen)<pasted: return scene(pictures, frames, size, gen)
+        return warped(choose(masked, gen), pictures, frames, size, gen)
+    return _until_seen(make, size)
+
+# %% ../../nbs/19_data.scenes.ipynb #7ee1ae08
+def _split_stills(stills, seed):
+    "A tenth for val, of those with masks and of the others"
+    order = torch.randperm(len(stills), generator=generator(seed, 'stills')).tolist()
+    kinds = [[s for i in order if bool((s := stills[i]).masks)==masked] for masked in (True, False)]
+    return dict(val=[s for k in kinds for s in k[:math.ceil(len(k)/10)]],
+        train=[s for k in kinds for s in k[math.ceil(len(k)/10):]])
+
+# %% ../../nbs/19_data.scenes.ipynb #a091cfb9
+def convert_stills(
+    src,                       # Folder with images/ and folders of masks, or COCO JSON
+    out,                       # Folder for frames/, train.json and val.json
+    masks:list=('objects',),   # Folders of masks below SRC
+    videos:int=1000,           # Videos to train on
+    held_out:int=40,           # Videos for val.json, of a tenth of the stills that train.json does not see
+    frames:int=8,              # Frames of a video
+    size:int=192,              # Side of the square frames, pixels
+    pasted:float=.5,           # Share of videos of objects pasted on other pictures; the others are stills, warped
+    image_root:str=None,       # Of a JSON: folder of the pictures; empty: the usual ones
+    seed:int=0,                # Of all of it
+    overwrite:bool=False,      # Write over what is there
+    progress:bool=True         # Show bars
+)->tuple:                      # Paths of train.json, and of val.json or None
+    "Pictures with masks in motion: moved, bent and pasted on each other, to pre-train on"
+    _check_asked(videos, held_out, frames, size, out, overwrite)
+    if not 0<=pasted<=1: raise DataError(f"--pasted {pasted}: a share from 0 to 1")
+    stills = read_stills(src, masks, image_root, progress)
+    parts = _split_stills(stills, seed) if held_out else dict(train=stills)
+    if not all(any(s.masks for s in few) for few in parts.values()):
+        raise DataError(f"{src}: a single picture with a mask for train.json and val.json: add stills, or --held-out 0")
+    makers = {k: lambda gen, few=few: still_scene(few, frames, size, gen, pasted) for k, few in parts.items()}
+    return _write_scenes(makers, dict(train=videos, val=held_out), 'still', seed, out, progress)

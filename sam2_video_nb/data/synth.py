@@ -8,6 +8,7 @@ __all__ = ['SHAPES', 'PATTERNS', 'uniform', 'choose', 'two_colors', 'bounce', 'o
 
 # %% ../../nbs/13_data.synth.ipynb #c002
 import colorsys, json, math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 import numpy as np, torch
@@ -49,7 +50,8 @@ def uniform(lo, hi, gen=None, *size):
 
 def choose(xs, gen=None):
     "One of `xs`"
-    return list(xs)[randint(0, len(xs)-1, gen)]
+    if not isinstance(xs, Sequence): xs = list(xs)          # a sequence may read its members from files
+    return xs[randint(0, len(xs)-1, gen)]
 
 def two_colors(gen=None, sat=(.55,1.), val=(.55,1.)):
     "Two colours (2,3) in 0 to 1 that differ in hue or in brightness"
