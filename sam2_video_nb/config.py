@@ -374,6 +374,8 @@ class DataConf(ClipConf, group='data'):
     affine_shift:float = opt(0., "furthest shift, as a share of the side", lo=0)
     jitter:float = opt(0.1, "furthest change of brightness, contrast and saturation: 0.1 is 0.9 to 1.1", lo=0, hi=1)
     grey_prob:float = opt(0.05, "chance of a grey clip", lo=0, hi=1)
+    synth_kind:str = opt('cells', "built-in data: cells that look alike and hide each other, or shapes in colours",
+        choices=['cells', 'shapes'])
     synth_videos:int = opt(96, "built-in data: videos to make (a sixth of them held out)", lo=2)
     synth_frames:int = opt(10, "built-in data: frames of a video", lo=1)
     synth_dir:Optional[str] = opt(None,
@@ -408,7 +410,7 @@ class ModelConf(Settings, group='model'):
         path=isfile)
     checkpoint_path:Optional[str] = opt(None,
         "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official "
-        "ones of model.name; nano: those of nano that come with the package; empty or random: random weights",
+        "ones of model.name; nano: those that come with the package; random: none; empty: nano for nano, else random",
         path=exists)
     base_path:Optional[str] = opt(None,
         "weights that a delta in checkpoint_path belongs to: a file, hub or hub:owner/name (downloaded); empty: "
@@ -762,7 +764,7 @@ _train = '''
     * !eval.split !eval.baseline_path !eval.noise !eval.memories !eval.threshold_search !eval.gifs !predict.*'''
 _eval = '''
     eval.* data.train_path data.val_path data.test_path data.val_fraction
-    data.synth_videos data.synth_frames data.synth_dir'''
+    data.synth_kind data.synth_videos data.synth_frames data.synth_dir'''
 
 # Globs over the keys that each command reads
 reads = dict(

@@ -386,12 +386,12 @@ class VideoClips(Dataset):
     "Clips of a `CocoVideo`; number `i` looks the same whenever seed and epoch are the same"
     def __init__(self,
         coco:CocoVideo,      # The videos
-        conf:DataConf=None,  # `data.*`; None: its defaults, at the 128 px of the built-in nano
+        conf:DataConf=None,  # `data.*`; None: its defaults, at 256 px as nano asks for
         train:bool=True,
         # Draw start, interval, direction, objects, augmentation? Else as it is, late objects included
         seed:int=0           # Of all draws
     ):
-        conf = checked(conf or DataConf(image_size=128), DataConf)
+        conf = checked(conf or DataConf(image_size=256), DataConf)
         self.coco, self.conf, self.train, self.seed, self.epoch = coco, conf, train, seed, 0
         self.prints = False   # does a clip say what its frames are known by? The feature cache asks for it
         self.prompter = None  # function of a batch: the prompts that it brings along; training asks for them

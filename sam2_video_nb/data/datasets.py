@@ -49,10 +49,10 @@ def _built_in(data:DataConf, output_dir, seed):
     "The built-in videos, made where they are not there yet"
     if data.val_path not in (None, 'none'):
         raise ConfigError("data.val_path is given, data.train_path is not: the built-in videos bring their own")
-    name = f'built-in_{data.synth_videos}x{data.synth_frames}_{data.image_size}px_seed{seed}'
+    name = f'built-in-{data.synth_kind}_{data.synth_videos}x{data.synth_frames}_{data.image_size}px_seed{seed}'
     folder = Path(data.synth_dir or Path(output_dir)/name)
     train, val = write_synth(folder, videos=data.synth_videos, frames=data.synth_frames, size=data.image_size,
-        seed=seed)
+        seed=seed, kind=data.synth_kind)
     return open_coco(train, data), None if data.val_path=='none' else open_coco(val, data)
 
 # %% ../../nbs/15_data.datasets.ipynb #32669698

@@ -1057,12 +1057,15 @@ def build_model(
 
 # %% ../../nbs/22_model.sam2.ipynb #acac674f
 def resolve_start(
-    cfg      # A `TrainConf`; changed in place
+    cfg,                  # A `TrainConf`; changed in place
+    built_in:bool=False   # Are the built-in videos what it sees? They are drawn small, so that a try takes minutes
 )->Start:    # What it starts from, or goes on from: to be handed on, so that it is read once
     "Fill in model.config_path, data.image_size, prompts.* and trainer.precision; raises `ConfigError` or `ModelError`"
     if cfg.resume: cfg.resume = str(resume_point(cfg.resume))
     base = None if cfg.resume else cfg.model.base_path
-    start = read_start(cfg.resume or cfg.model.checkpoint_path, model_named(cfg.model), cfg.data.image_size, base)
+    path, size = cfg.resume or cfg.model.checkpoint_path, cfg.data.image_size
+    if built_in and path in (None, 'nano') and model_named(cfg.model) in (None, 'nano'): size = size or 128
+    start = read_start(path, model_named(cfg.model), size, base)
     if not isinstance(start.name, dict): cfg.model.config_path = start.name or 'nano'  # settings stay in the checkpoint
     start = with_memory(start, cfg.model.num_maskmem)
     cfg.data.image_size = start.image_size or default_size(start.name)

@@ -412,12 +412,13 @@ class Start(NamedTuple):
 
 # %% ../../nbs/21_model.weights.ipynb #f7b77f49
 def read_start(
-    path=None,       # As for `read_checkpoint`; None or random: random weights
+    path=None,       # As for `read_checkpoint`; None: those that come with the package for nano, else random ones; or random
     name=None,       # Size or YAML that somebody asks for
     image_size=None, # Input that somebody asks for, pixels
     base=None        # Of a delta, if it is elsewhere
 )->Start:
     "Weights from anywhere with what they are of; raises `ModelError`"
+    if path is None and name in (None, 'nano'): path = 'nano'
     if str(path)=='random': path = None
     weights, about = read_checkpoint(path, name, base) if path else ({}, {})
     return Start(weights, about, *which_model(weights, about, name, image_size, path), path)

@@ -52,7 +52,7 @@ def before_training(
     path, instead = about.get('start'), 'give eval.baseline_path, or eval.baseline=false'
     if path and not is_there(path):
         raise ModelError(f"{trained.path} started from {path}, which is not there: {instead}")
-    start = read_start(path, trained.name, trained.image_size)._replace(about=about)
+    start = read_start(path or 'random', trained.name, trained.image_size)._replace(about=about)
     if start.weights and about.get('start_hash', '') not in ('', weights_hash(start.weights)):
         raise ModelError(f"{trained.path} started from {path}, which holds other weights by now: {instead}")
     return start, about['seed']
@@ -332,7 +332,7 @@ def evaluate(
 )->Evaluation:      # Folder and figures; raises `Sam2VideoError`
     "Measure the model of a config on a split, beside the model before training"
     cfg = check_cfg(deepcopy(cfg))
-    start = resolve_start(cfg)
+    start = resolve_start(cfg, cfg.data.train_path is None)
     device_of(cfg.trainer.accelerator)       # what is not there is said before any video is read
     run = Path(run) if run else new_run(cfg.output_dir)
     save_cfg(cfg, run/'config.yaml')

@@ -70,7 +70,7 @@ def resolve_with_start(
 )->tuple:           # (a copy without empty values that matter, `Start`)
     "A config filled in, and what it starts from or goes on from; raises `ConfigError`"
     cfg = check_cfg(deepcopy(cfg))
-    start = resolve_start(cfg)                               # a checkpoint of ours knows its model and size
+    start = resolve_start(cfg, cfg.data.train_path is None)  # a checkpoint of ours knows its model and size
     fill_in(cfg, start)
     lr, last_lr = cfg.optimizer.lr, cfg.scheduler.eta_min
     if cfg.scheduler.enabled and last_lr > lr > 0:
