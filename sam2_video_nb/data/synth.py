@@ -267,7 +267,9 @@ def _polar(path, size):
 def _waves(theta, gen, most=.3):
     "How much farther out the border is than a circle's, (T,H,W)"
     out, t = np.ones_like(theta), np.arange(len(theta))[:,None,None]
-    for k in range(2, 6): out += uniform(0, most, gen)/k*np.cos(k*theta + uniform(0, 6.3, gen) + uniform(-.5, .5, gen)*t)
+    for k in range(2, 6):
+        much, first, pace = uniform(0, most, gen)/k, uniform(0, 6.3, gen), uniform(-.5, .5, gen)
+        out += much*np.cos(k*theta + first + pace*t)
     return out
 
 def render_cell(

@@ -412,7 +412,7 @@ class Start(NamedTuple):
 
 # %% ../../nbs/21_model.weights.ipynb #f7b77f49
 def read_start(
-    path=None,       # As for `read_checkpoint`; None: those that come with the package for nano, else random ones; or random
+    path=None,       # As for `read_checkpoint`, or random; None: for nano those of the package, else random
     name=None,       # Size or YAML that somebody asks for
     image_size=None, # Input that somebody asks for, pixels
     base=None        # Of a delta, if it is elsewhere

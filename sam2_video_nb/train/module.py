@@ -311,7 +311,7 @@ def training_step(self:VideoModule, batch, i):
         return self.leave_out(self.bad_batch(_bad_terms(losses)) if mine else None)
     self.good += 1
     self.remember(losses, batch)
-    return touched(losses['loss'], self.trained()) if together() else losses['loss']
+    return touched(losses['loss'], self.trained())    # nothing that trains may be reached: one labelled frame, prompted
 
 # %% ../../nbs/43_train.module.ipynb #c2b810f1
 most_spikes = 20    # said on the screen
@@ -445,7 +445,7 @@ def touched(
     loss,       # Of any rank, one without a clip among them
     params      # All that trains
 ):
-    "The loss, of which DDP sees that it is done with every parameter"
+    "The loss with a way back, of which DDP sees that it is done with every parameter"
     return _Touched.apply(loss, *params)
 
 # %% ../../nbs/43_train.module.ipynb #ec8f9e82
