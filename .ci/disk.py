@@ -1,11 +1,12 @@
 """Every command on disks that fill up, that can only be read, and under a limit on the size of files
 
 A good run says what a command writes. Then it runs again where that does not fit: on disks of tmpfs of several sizes
-(TMPDIR is another one), on one mounted read-only, and with `ulimit -f`. Each time: an error is one line that names a
-file and a remedy; each file under a good name can be read to its end; no temporary file is left. Over an earlier
-result each file is as it was, or new and whole. Needs the right to mount; without it only limits on files are tried.
+(TMPDIR is another one), on one mounted read-only, in a folder without permission, and with `ulimit -f`. Each time: an
+error is one line that names a file and a remedy; each file under a good name can be read to its end; no temporary file
+is left. Over an earlier result each file is as it was, or new and whole. Needs the right to mount; without it only
+limits on files are tried.
 Usage: python .ci/disk.py [--long] [NAME ...]"""
-import argparse, contextlib, io, json, os, resource, shutil, subprocess, sys, tempfile, time, warnings
+import argparse, contextlib, ctypes, io, json, os, resource, shutil, struct, subprocess, sys, tempfile, time, warnings
 from pathlib import Path
 os.environ.setdefault('CUDA_VISIBLE_DEVICES', '')
 import numpy as np, torch
@@ -39,6 +40,17 @@ def limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
     try: yield
     finally: resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+@contextlib.contextmanager
+def unprivileged():
+    "Permissions hold, for root too (Linux: CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH and CAP_FOWNER are put aside)"
+    libc, head = ctypes.CDLL(None), ctypes.create_string_buffer(struct.pack('Ii', 0x20080522, 0))
+    caps = ctypes.create_string_buffer(24)
+    assert libc.capget(head, caps)==0
+    effective, *rest = struct.unpack('6I', caps.raw)
+    assert libc.capset(head, struct.pack('6I', effective & ~0b1110, *rest))==0
+    try: yield
+    finally: libc.capset(head, caps)
 
 def readable(p):
     "Read a file to its end, as what its name says; an exception where it is half"
@@ -157,6 +169,10 @@ def try_command(name, command, words, here, mounts, long):
         with disk(here_now, used+8192):
             shutil.copytree(good, here_now, dirs_exist_ok=True)
             one('over an earlier one', here_now, contextlib.nullcontext(), [*words, '--overwrite'], files)
+    here_now.mkdir(exist_ok=True)
+    here_now.chmod(0o555)
+    one('no permission', here_now, unprivileged())
+    here_now.chmod(0o755)
     for size in ((0, biggest//2) if not long else (0, 100, biggest//4, biggest//2, biggest-1)):
         shutil.rmtree(here_now, ignore_errors=True)
         here_now.mkdir()
