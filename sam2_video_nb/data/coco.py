@@ -158,20 +158,59 @@ class _Annotations:
         self.whole = self.whole and (None not in segs or all('segmentation' in o for o in objs))
         self.areas.frombytes(rle_areas(segs).tobytes())
 
-# %% ../../nbs/10_data.coco.ipynb #0082ef9e
-def _interned(o):
-    "An entry whose keys and video are the same texts as those of the others"
-    if not isinstance(o, dict): return o
-    return {intern(k): intern(v) if k == 'video_id' and type(v) is str else v for k,v in o.items()}
+# %% ../../nbs/10_data.coco.ipynb #e018f7d1
+_missing = object()      # the mark of a key that an entry does not have
 
+class _Entries(Sequence):
+    "Entries of a list, a column a key; a plain list where some are no objects, or the keys are many"
+    def __init__(self): self.n, self.columns, self.ragged, self.plain = 0, {}, set(), None
+    def __len__(self): return self.n
+    def __getitem__(self, i):
+        if self.plain is not None: return self.plain[i]
+        if isinstance(i, slice): return [self[k] for k in range(self.n)[i]]
+        return {k: v for k,c in self.columns.items() if (v := c[i]) is not _missing}
+    def __repr__(self): return repr(list(self))
+    def __eq__(self, other): return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __iter__(self):
+        if self.plain is not None: return iter(self.plain)
+        rows, keys = zip(*self.columns.values()), list(self.columns)
+        if not self.ragged: return (dict(zip(keys, values)) for values in rows)
+        return ({k: v for k,v in zip(keys, values) if v is not _missing} for values in rows)
+
+    def extend(self, objs, most=64):
+        "Some more, as they were read"
+        fits = self.plain is None and set(map(type, objs)) <= {dict} and all(objs)
+        keys = list(dict.fromkeys(chain(self.columns, *objs))) if fits else ()
+        if objs and not 0 < len(keys) <= most: self.plain, self.columns = [*self, *objs], {}
+        self.n += len(objs)
+        for k in keys if self.plain is None else ():
+            values, before = [o.get(k, _missing) for o in objs], self.n-len(objs)
+            if k not in self.columns:
+                self.columns[intern(k)] = _Column()
+                self.columns[k].extend([_missing]*before)
+                if before: self.ragged.add(k)
+            if _missing in values: self.ragged.add(k)
+            if k == 'video_id': values = [intern(v) if type(v) is str else v for v in values]
+            self.columns[k].extend(values)
+
+    def column(self, key):
+        "What entries that are objects have under a key, None where it is missing"
+        if self.plain is not None: return [o.get(key) for o in self.plain if isinstance(o, dict)]
+        if key in self.columns and key not in self.ragged: return self.columns[key]
+        out = _Column()
+        out.extend([None if v is _missing else v for v in self.columns.get(key) or [None]*self.n])
+        return out
+
+# %% ../../nbs/10_data.coco.ipynb #0082ef9e
 def _read_pieces(stored):
     "What a JSON holds at its top level, its annotations, and the hash of all of it; raises `OddJSON`"
     d, anns, h = {}, _Annotations(), hashlib.sha256()
     for p in json_pieces(stored.blocks(hash=h)):
         if not p.is_list: d[p.key] = p.values[0]
         elif p.key == 'annotations': anns.add(p)
-        d.setdefault(p.key, [])
-        if p.is_list and p.key != 'annotations': d[p.key] += map(_interned, p.values)
+        d.setdefault(p.key, _Entries() if p.key == 'images' else [])
+        if p.is_list and p.key != 'annotations': d[p.key].extend(p.values)
     anns.areas = np.array(anns.areas, np.int64).reshape(-1, 3)
     return d, anns, h.hexdigest()
 
@@ -216,6 +255,8 @@ class Source:
         return [light(o) if isinstance(o, dict) else o for o in anns]
 
 # %% ../../nbs/10_data.coco.ipynb #b484c5c3
+_lists = list, _Entries
+
 @patch
 def values(self:Source, key):
     "What the JSON has under a key; annotations without their masks"
@@ -226,13 +267,13 @@ def values(self:Source, key):
 def entries(self:Source, key)->list:
     "`(index, entry)` of a list; what is not an entry is a problem of its own"
     v = self.values(key)
-    return [(i,o) for i,o in enumerate(v) if isinstance(o, dict)] if isinstance(v, list) else []
+    return [(i,o) for i,o in enumerate(v) if isinstance(o, dict)] if isinstance(v, _lists) else []
 
 @patch
 def column(self:Source, key, field)->Sequence:
     "One field of all entries, None where it is missing"
     if key == 'annotations' and field in _fields and self.anns.plain: return self.anns.fields[field]
-    v = self.values(key)
+    if isinstance(v := self.values(key), _Entries): return v.column(field)
     return [o.get(field) for o in v if isinstance(o, dict)] if isinstance(v, list) else []
 
 @patch(as_prop=True)
@@ -243,11 +284,21 @@ def tracks(self:Source)->Sequence:
     return used[0] if len(used)==1 else [next((v for v in vs if v is not None), None) for vs in zip(*used)]
 
 # %% ../../nbs/10_data.coco.ipynb #024d97ed
+class _ById(Mapping):
+    "Entries by what their id is compared by, made when they are asked for"
+    def __init__(self, entries, rows): self.entries, self.rows = entries, rows
+    def __getitem__(self, k): return self.entries[self.rows[k]]
+    def __contains__(self, k): return k in self.rows
+    def __iter__(self): return iter(self.rows)
+    def __len__(self): return len(self.rows)
+
 @patch(as_prop=True)
 def images(self:Source)->dict:
     "Image entries by what their id is compared by; of two with one id the first"
     if '_images' not in vars(self):
-        self._images = {k:o for _,o in reversed(self.entries('images')) if (k := _key(o.get('id'))) is not None}
+        v, ids = self.values('images'), map(_key, reversed(self.column('images', 'id')))
+        objs = [i for i,o in enumerate(v) if isinstance(o, dict)] if isinstance(v, _lists) else []
+        self._images = _ById(v, {k: i for k,i in zip(ids, reversed(objs)) if k is not None})
     return self._images
 
 @patch(as_prop=True)
@@ -290,7 +341,7 @@ def with_annotations(self:Source)->set:
 @patch
 def lists_tracks(self:Source)->bool:
     "Does any image say which of its tracks were looked at?"
-    return any(isinstance(o.get('annotated_tracks'), list) for _,o in self.entries('images'))
+    return any(isinstance(v, list) for v in self.column('images', 'annotated_tracks'))
 
 # %% ../../nbs/10_data.coco.ipynb #58fff3db
 @patch
@@ -334,7 +385,7 @@ def _list_rules(src):
         v = src.values(key)
         if key not in src.d:
             yield src.problem('missing_key', key, f"the JSON has no {key!r}, only {_short(list(src.d))}")
-        elif not isinstance(v, list):
+        elif not isinstance(v, _lists):
             yield src.problem('wrong_type', key, f"a list is expected, found {type(v).__name__}")
         elif not v and key != 'annotations':
             yield src.problem(f'empty_{key}', key, f"the list is empty: at least one of {key} is needed")
@@ -412,8 +463,10 @@ def _order_rules(src):
 # %% ../../nbs/10_data.coco.ipynb #px11
 def _size_rules(src):
     "No image is larger than any picture"
-    fine = {None}
-    for i,o in src.entries('images'):
+    h, w = (src.column('images', k) for k in ('height', 'width'))
+    known = {s for s in zip(h, w) if set(map(type, s)) == {int}}
+    fine = {None} | {s for s in known if min(s) > 0 and s[0]*s[1] <= limits.max_pixels}
+    for i,o in src.entries('images') if len(known | {None}) > len(fine) else ():
         if (size := _size(o)) in fine: continue
         try:
             check_pixels(*size, f'image {_short(o.get("id"))}')
@@ -431,8 +484,9 @@ def _path_rules(src):
         yield src.problem('missing_root', '', f"{src.root}: no such folder (data.image_root, --image-root)")
     root = os.path.abspath(src.root).rstrip(os.sep) + os.sep
     def outside(name): return not (_inside(name) or os.path.normpath(os.path.join(root, name)).startswith(root))
-    for i,o in src.entries('images'):
-        if _is_text(name := o.get('file_name')) and not src.allow_absolute and outside(name):
+    names = () if src.allow_absolute else src.column('images', 'file_name')
+    for i,o in () if all(type(n) is str and n and _inside(n) for n in names) else src.entries('images'):
+        if _is_text(name := o.get('file_name')) and outside(name):
             yield src.problem('outside_root', f'images[{i}].file_name',
                 f"{_short(name)} leads out of the image root; move the file, or set data.image_root (--image-root) "
                 "or data.allow_absolute (--allow-absolute)", o.get('id'))
@@ -526,11 +580,13 @@ def _points_there(src, field, key):
     ids = set(map(_key, ids))
     return all(_key(v) in ids for v in dict.fromkeys(used))
 
+def _all_objects(v): return type(v) is _Entries and v.plain is None or all(isinstance(o, dict) for o in v)
+
 def _is_sound(src):
     "Is nothing wrong with lists, keys and ids?"
     lists = [src.d.get(k) for k in _required]
-    if not all(isinstance(v, list) for v in lists) or not src.d['images'] or not src.d['categories']: return False
-    if not (src.anns.plain and src.anns.whole and all(isinstance(o, dict) for v in lists for o in v)): return False
+    if not all(isinstance(v, _lists) for v in lists) or not src.d['images'] or not src.d['categories']: return False
+    if not (src.anns.plain and src.anns.whole and all(map(_all_objects, lists))): return False
     def once(ids):
         numbers = _numbers(ids)
         return (len(set(map(_key, ids))) if numbers is None else _n_different(numbers)) == len(ids)
@@ -602,9 +658,11 @@ def rules(
 # %% ../../nbs/10_data.coco.ipynb #tr11
 def _bare_images(src):
     "`(index, entry)` of images without an annotation that do not say whether anybody looked"
-    used = src.with_annotations()
-    def says(o): return o.get(src.annotated_key) is not None or o.get('annotated_tracks') is not None
-    return [(i,o) for i,o in src.entries('images') if not says(o) and _key(o.get('id')) not in used]
+    used, fields = src.with_annotations(), (src.annotated_key, 'annotated_tracks', 'id')
+    rows = enumerate(zip(*(src.column('images', k) for k in fields)))
+    bare = [n for n,(flag, tracks, id) in rows if flag is None and tracks is None and _key(id) not in used]
+    entries = src.entries('images') if bare else ()
+    return [entries[n] for n in bare]
 
 def _flag_fields(src, bare):
     "Image fields that look like the flag, the one that is true most rarely first"
@@ -757,15 +815,16 @@ def _line(text, at, i): return json.loads(text[at[i]:at[i+1]].tobytes())
 
 def _frame_columns(src, video):
     "Frames, those of a video together, in its order; and the place among them of each image"
-    images = src.d['images']
-    order = sorted(range(len(images)), key=lambda i: (video[i], images[i]['order_in_video']))
+    fields = 'id', 'file_name', 'order_in_video', src.annotated_key, 'annotated_tracks', 'height', 'width'
+    columns = [list(src.column('images', k)) for k in fields]
+    order = sorted(range(len(video)), key=list(zip(video.tolist(), columns[2])).__getitem__)
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    def entry(o):
+    def entry(id, name, place, flag, tracks, h, w):
+        o = {'annotated_tracks': tracks, 'height': h, 'width': w, src.annotated_key: flag}
         listed = src.looked(o)
-        return (o['id'], o['file_name'], o['order_in_video'], src.annotated(o), _size(o),
-            None if listed is None else sorted(listed, key=str))
-    entries = [entry(images[i]) for i in order]
+        return id, name, place, src.annotated(o), _size(o), None if listed is None else sorted(listed, key=str)
+    entries = [entry(*(c[i] for c in columns)) for i in order]
     text, at = _lines(entries)
     looked = [annotated if listed is None else 2*annotated for *_,annotated,_,listed in entries]  # 0 no, 1 all, 2 some
     size = np.array([size or (0,0) for *_,size,_ in entries], np.int64).reshape(-1, 2)
