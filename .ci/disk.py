@@ -108,7 +108,7 @@ def common(data):
             f'data.train_path={data}/train.json', f'data.val_path={data}/val.json']
 
 def commands(data, run):
-    "Name → (command, words; OUT is the folder to write to, does it go on without some files)"
+    "Name → (command, words with OUT for the folder to write to, files that must lie there first)"
     words, best = common(data), run/'checkpoints/best.ckpt'
     own = [w for w in words if not w.startswith('model.name')] + [f'model.checkpoint_path={best}']
     predict = [f'model.checkpoint_path={best}', 'data.image_size=64', 'trainer.accelerator=cpu', 'log_level=warning',
@@ -126,7 +126,8 @@ def commands(data, run):
     for name in ('davis', 'png', 'colours', 'sav', 'ytvis', 'npz', 'tiff', 'ctc'):
         more = ['--every', '1'] if name=='sav' else []
         out[f'to-{name}'] = (cli.sam2_video_convert, [f'to-{name}', f'{data}/train.json', 'OUT', *more])
-    return out
+    out['split'] = (cli.sam2_video_convert, ['split', 'OUT/train.json', '--val', '.3'], data/'train.json')
+    return {name: (command, words, given) for name, (command, words, *given) in out.items()}
 
 def rooms(size, long):
     "Sizes of disks, from none to nearly enough"
@@ -142,16 +143,21 @@ def tried(command, words, at, where, old=None):
     if code: return told(lines)
     return 'went on: ' + next((l for l in lines+out.splitlines() if 'not written' in l), 'all of it had room')
 
-def try_command(name, command, words, here, mounts, long):
+def try_command(name, command, words, given, here, mounts, long):
     "A command under all conditions; gives the failures"
     good, failures, n = here/'good', [], 0
+    def put(at):
+        for p in given: shutil.copy(p, at)
     shutil.rmtree(good, ignore_errors=True)
     good.mkdir()
+    put(good)
     code, out, lines = call(command, [w.replace('OUT', str(good)) for w in words])
     if code: return [f'{name}: does not run at all: {lines[-1:]}'], 1
     files = held(good)
-    used = sum(-(-len(v)//4096)*4096 for v in files.values()) + 4096*len(files)//2
-    biggest = max(len(v) for v in files.values())
+    made = {k: v for k, v in files.items() if k not in [p.name for p in given]}
+    def room(files): return sum(-(-len(v)//4096)*4096 for v in files.values()) + 4096*len(files)//2
+    used, there = room(made), room(files)-room(made) + 4096*len(given)
+    biggest = max(map(len, made.values()))
     here_now = here/'small'
     def one(what, at, where, words=words, old=None):
         nonlocal n
@@ -161,21 +167,26 @@ def try_command(name, command, words, here, mounts, long):
         else: print(f'  {name}, {what}: {seen.replace(str(here), "…")[:230]}', flush=True)
     if mounts:
         for size in rooms(used, long):
-            with disk(here_now, size): one(f'{size//1024} KB of {used//1024}', here_now, contextlib.nullcontext())
+            with disk(here_now, size+there):
+                put(here_now)
+                one(f'{size//1024} KB of {used//1024}', here_now, contextlib.nullcontext())
         with disk(here_now, 1<<20):
+            put(here_now)
             subprocess.run(['mount', '-o', 'remount,ro', here_now], check=True)
             one('read-only', here_now, contextlib.nullcontext())
     if mounts and command in (cli.sam2_video_convert, cli.sam2_video_export):      # over an earlier result
-        with disk(here_now, used+8192):
+        with disk(here_now, used+there+8192):
             shutil.copytree(good, here_now, dirs_exist_ok=True)
             one('over an earlier one', here_now, contextlib.nullcontext(), [*words, '--overwrite'], files)
     here_now.mkdir(exist_ok=True)
+    put(here_now)
     here_now.chmod(0o555)
     one('no permission', here_now, unprivileged())
     here_now.chmod(0o755)
     for size in ((0, biggest//2) if not long else (0, 100, biggest//4, biggest//2, biggest-1)):
         shutil.rmtree(here_now, ignore_errors=True)
         here_now.mkdir()
+        put(here_now)
         one(f'ulimit {size}', here_now, limit(size))
         shutil.rmtree(here_now, ignore_errors=True)
     return failures, n
@@ -195,9 +206,9 @@ def main():
         code, _, lines = call(cli.sam2_video_train, common(data)+[f'hydra.run.dir={here}/run', 'trainer.max_epochs=1',
             'trainer.enable_progress_bar=false', 'eval.baseline=false', 'visualization.enabled=false'])
         assert code==0, lines
-        for name, (command, words) in commands(data, here/'run').items():
+        for name, (command, words, given) in commands(data, here/'run').items():
             if a.names and name not in a.names: continue
-            f, n = try_command(name, command, words, here, mounts, a.long)
+            f, n = try_command(name, command, words, given, here, mounts, a.long)
             failures, tries = failures+f, tries+n
     finally:
         os.chdir('/')

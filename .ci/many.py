@@ -139,7 +139,7 @@ def kill(where, launcher, n, victim, more=()):
     codes = job.wait(20)
     check(all(codes) and None not in codes, 'not as if all was well', codes)
     check(f'rank {victim} of {n}' in job.said(), 'which one, is said', job.said().strip().splitlines()[-1][:160])
-    if victim: check(job.status().get('state')=='failed', 'in the status, too', job.status().get('state'))
+    check(job.status().get('state')=='failed', 'in the status, too', job.status().get('state'))
     return job
 
 def go_on(job, where, launcher, n, one):

@@ -142,6 +142,7 @@ class Watch:
         self.begun = False               # are there lines
         self.left = set()                # ranks that said goodbye
         self.before_end = None           # called with the word before a process that hangs is ended
+        self.without_first = None        # called with the word, on the others, when rank 0 is the one that is gone
         os.register_at_fork(after_in_child=self.forget)
 
     def forget(self):
@@ -190,7 +191,10 @@ def follow(self:Watch, line, who, rank=0):   # `who`: in words, the rank at the 
     for message in _messages(line):
         if message.get('bye'): return self.left.add(rank)
         if why := message.get('why'): return self.lose(why)
-    if not self.over: self.lose(f"{who} ended without a word (killed, or out of memory?)")
+    if self.over: return
+    word = f"{who} ended without a word (killed, or out of memory?)"
+    if not rank and self.without_first: self.without_first(word)
+    self.lose(word)
 
 def _leave():
     for out in (sys.stdout, sys.stderr): out.flush()

@@ -21,7 +21,8 @@ from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from ..config import *
 from ..core import *
 from ..ranks import *
-from ..run import Status, disk_may_fail, held, logging_to, new_run, save_cfg, tidy
+from ..run import Status, disk_may_fail, held, logging_to, new_run, read_object, save_cfg, tidy
+from ..run import ended as last_states
 from ..data.datasets import counts, datasets, test_videos, video_prints
 from ..model.weights import load_weights, read_checkpoint, read_optimizer
 from ..model.features import feature_cache
@@ -681,6 +682,14 @@ def _last_gasp(word, status, run):
     log.error(_remedy(word))
     print(f'error: {_remedy(word)}', *filter(None, [kept]), sep='\n', file=sys.stderr, flush=True)
 
+def _without_first(word, run):
+    "Rank 0 is gone and cannot say how the run ended: another rank writes it down"
+    before = read_object(run/'status.json')
+    if not before or before.get('state') in last_states: return
+    status = Status(run)
+    status.now |= before
+    status.update(state='failed', error=_remedy(word), kept=_kept(run))
+
 # %% ../../nbs/44_train.trainer.ipynb #b1f120dc
 def _prepare(cfg, run):
     "Make a run folder, held, ready for a run that begins or goes on there"
@@ -708,6 +717,7 @@ def _train_in(run, cfg, start):
     status = Status(run if first and not cfg.trainer.fast_dev_run else None)
     if first: _prepare(cfg, run)
     watch.before_end = lambda word: _last_gasp(word, status, run)
+    watch.without_first = lambda word: _without_first(word, run)
     try:
         status.update(output=str(run))
         with logging_to(run, cfg.log_level), _hints(cfg.log_level), loss_is_said(): r = _train(cfg, start, run, status)
