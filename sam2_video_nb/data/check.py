@@ -98,11 +98,11 @@ def _frame_hints(src):
 
 # %% ../../nbs/11_data.check.ipynb #604979d0
 def _frames_by_video(src):
-    "`(index, image entry)` of each video"
-    videos = defaultdict(list)
-    for i,o in src.entries('images'):
-        if _is_id(o.get('video_id')): videos[_key(o['video_id'])].append((i,o))
-    return videos
+    "`(index, image entry)` of each video, one video after the other"
+    videos, entries = defaultdict(list), src.entries('images')
+    for n,vid in enumerate(src.column('images', 'video_id')):
+        if _is_id(vid): videos[_key(vid)].append(n)
+    for rows in videos.values(): yield [entries[n] for n in rows]
 
 def _length_and_size(src, frames, clip_length):
     "Is a video shorter than a clip, or of several sizes?"
@@ -121,7 +121,7 @@ def _video_hints(
     "What is odd about videos and frames"
     yield from _frame_hints(src)
     unflagged = {i for i,_ in _bare_images(src)}
-    for frames in _frames_by_video(src).values():
+    for frames in _frames_by_video(src):
         yield from _length_and_size(src, frames, clip_length)
         bare = [(i,o) for i,o in frames if i in unflagged]
         if not bare: continue
@@ -265,7 +265,8 @@ def _check_source(
     check_files=False, clip_length=1, progress=True   # As for `check`
 )->Report:
     "Report on a JSON that could be read"
-    sizes = {k: s for k,o in src.images.items() if (s := _size(o))}
+    one = {}                                                  # of equal sizes, the first
+    sizes = {k: one.setdefault(s, s) for k,o in src.images.items() if (s := _size(o))}
     problems = list(rules(src))
     if check_files: problems += _file_rules(src, sizes, progress)
     problems += chain(_mask_rules(src, sizes), _video_hints(src, clip_length), _use_hints(src))

@@ -257,6 +257,13 @@ class Source:
 # %% ../../nbs/10_data.coco.ipynb #b484c5c3
 _lists = list, _Entries
 
+class _Numbered(Sequence):
+    "`(index, entry)` of each entry, made when it is asked for"
+    def __init__(self, of): self.of = of
+    def __len__(self): return len(self.of)
+    def __getitem__(self, i): return (i := range(len(self.of))[i]), self.of[i]
+    def __iter__(self): return enumerate(self.of)
+
 @patch
 def values(self:Source, key):
     "What the JSON has under a key; annotations without their masks"
@@ -264,9 +271,10 @@ def values(self:Source, key):
     return self._light if key == 'annotations' and isinstance(v, list) else v
 
 @patch
-def entries(self:Source, key)->list:
+def entries(self:Source, key)->Sequence:
     "`(index, entry)` of a list; what is not an entry is a problem of its own"
     v = self.values(key)
+    if isinstance(v, _Entries) and v.plain is None: return _Numbered(v)
     return [(i,o) for i,o in enumerate(v) if isinstance(o, dict)] if isinstance(v, _lists) else []
 
 @patch
