@@ -1,0 +1,265 @@
+"""Which recipe makes a better tracker: what trains, the reference's recipe and the old system's, over several seeds.
+
+    python benchmarks/recipes.py built-in [--out FOLDER] [--seeds 0,1,2] [--only memory,full] [--steps 300] [--table]
+    python benchmarks/recipes.py real --davis-train DIR --davis DIR --base nano_stills.safetensors [...]
+
+built-in: from the nano that comes with the package to the built-in cells, where what is remembered has to tell cells
+of one look apart; reported on 40 longer videos of another seed. real: from --base (made on built-in videos and stills)
+to 25 sequences of DAVIS's train split; reported on sequences of its val split, on which nothing is ever chosen.
+
+Every recipe trains on the same clips for the same number of steps, and its last weights are scored: none is chosen.
+A run's figures are kept as FOLDER/PROTOCOL/RECIPE_SEED.json and a run that is there is skipped, so that many can be
+spread over days; --table prints what is there, and --json writes it for the documentation's page.
+"""
+import argparse, json, statistics, tempfile, time
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+import torch
+
+rate = 1e-3      # of what trains with nano; the reference's rates are in the ratio of its own recipe
+ours = {
+    'memory': ['recipe=memory'],
+    'memory+decoder': ['recipe=memory+decoder'],
+    'decoder': ['recipe=decoder'],
+    'lora': ['recipe=lora'],
+    'full': ['recipe=full'],
+    # what the old system did: memories without a gradient, so that nothing reaches what makes them
+    'detached memory': ['recipe=memory', 'model.audit_gradients=false']}
+recipes = ['zero-shot', *ours, 'reference']
+selection = ('rhino', 'surf', 'swing', 'tennis', 'train')    # of DAVIS's train split: to steer by, not trained on
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument('protocol', choices=('built-in', 'real'))
+    p.add_argument('--out', default='recipes', help="folder of the figures")
+    p.add_argument('--seeds', default='0,1,2')
+    p.add_argument('--only', help="recipes, by commas; else all")
+    p.add_argument('--steps', type=int, default=300)
+    p.add_argument('--size', type=int, help="input in pixels; else 128 built-in, 192 real")
+    p.add_argument('--base', default='nano', help="weights to start from")
+    p.add_argument('--davis-train', help="DAVIS folder: its train split")
+    p.add_argument('--davis', help="DAVIS folder: its val split, to report on")
+    p.add_argument('--select', action='store_true', help="real: report on the selection sequences instead")
+    p.add_argument('--policies', action='store_true', help="score what is remembered in other ways, too")
+    p.add_argument('--table', action='store_true', help="print what is there, run nothing")
+    p.add_argument('--json', help="where the table's figures go")
+    a = p.parse_args()
+    a.size = a.size or (128 if a.protocol=='built-in' else 192)
+    unknown = set(a.only.split(','))-set(recipes) if a.only else ()
+    if unknown: p.error(f"no such recipe: {', '.join(sorted(unknown))}; there are {', '.join(recipes)}")
+    if a.protocol=='real' and not a.table and not (a.davis_train and (a.davis or a.select)):
+        p.error('real: give --davis-train and --davis')
+    return a
+
+def data_of(a, folder):
+    "(JSON to train on, JSON to report on)"
+    from sam2_video_nb.data.convert import convert_davis
+    from sam2_video_nb.data.synth import write_synth
+    folder = Path(folder)
+    if a.protocol=='built-in':
+        train, _ = write_synth(folder/'train', videos=81, frames=12, size=a.size, seed=0, val_fraction=1/81, kind='cells')
+        _, test = write_synth(folder/'test', videos=41, frames=20, size=a.size, seed=1, val_fraction=40/41, kind='cells')
+        return train, test
+    every = convert_davis(a.davis_train, folder/'train', link=True, progress=False)[0]
+    train = some_of(every, lambda v: v not in selection, folder/'train'/'to_train.json')
+    if a.select: return train, some_of(every, lambda v: v in selection, folder/'train'/'selection.json')
+    return train, convert_davis(a.davis, folder/'davis', link=True, progress=False)[0]
+
+def some_of(path, wanted, out):
+    "The videos of a COCO-video JSON that are wanted"
+    d = json.loads(Path(path).read_text())
+    d['images'] = [o for o in d['images'] if wanted(o['video_id'])]
+    there = {o['id'] for o in d['images']}
+    d['annotations'] = [o for o in d['annotations'] if o['image_id'] in there]
+    out.write_text(json.dumps(d))
+    return out
+
+def settings(a, train, seed, folder):
+    "What all recipes have in common"
+    return [f'data.train_path={train}', 'data.val_path=none', f'data.image_size={a.size}', 'data.batch_size=4',
+        'data.max_objects=3', 'prompts.prompt_type=mask', 'model.config_path=nano', f'model.checkpoint_path={a.base}',
+        'trainer.accelerator=cpu', f'trainer.max_steps={a.steps}', 'trainer.max_epochs=-1', f'optimizer.lr={rate}',
+        'eval.baseline=false', 'visualization.enabled=false', 'trainer.enable_progress_bar=false', 'log_level=error',
+        'callbacks.early_stopping_patience=0', f'seed={seed}', f'hydra.run.dir={folder}', f'output_dir={folder}']
+
+def run_ours(a, recipe, seed, train, folder):
+    "(weights after training, what is to be told)"
+    from sam2_video_nb.config import load_cfg
+    from sam2_video_nb.model.weights import read_start
+    from sam2_video_nb.train.trainer import train as train_it
+    if recipe=='zero-shot': return read_start(a.base, 'nano', a.size), {}
+    cfg = load_cfg(ours[recipe] + settings(a, train, seed, folder))
+    start, cpu = time.perf_counter(), time.process_time()
+    with detached() if recipe=='detached memory' else nullcontext(): r = train_it(cfg)
+    told = dict(seconds=time.perf_counter()-start, cpu_seconds=time.process_time()-cpu, trained=len(r.module.model.trains))
+    return read_start(r.folder/'checkpoints'/'last.ckpt', 'nano', a.size), told | counted_ours(r.module, cfg)
+
+@contextmanager
+def detached():
+    "Models that are made meanwhile keep memories without a gradient"
+    import sam2_video_nb.train.module as module
+    build = module.build_model
+    def built(*args, **kw):
+        model = build(*args, **kw)
+        hook = lambda m, args, out: out | dict(vision_features=out['vision_features'].detach())
+        model.sam2.memory_encoder.register_forward_hook(hook)
+        return model
+    module.build_model = built
+    try: yield
+    finally: module.build_model = build
+
+def counted_ours(module, cfg):
+    "Live bytes of a step of the run's own clips"
+    from sam2_video_nb.data.clips import ready
+    from sam2_video_nb.model.cost import step_cost
+    batch = ready(next(iter(module.trainer.train_dataloader)))
+    model = module.model.train()
+    cost = step_cost(model, module.loss, batch, module.policy.for_batch(batch), once=True)
+    return dict(kept_mib=cost.kept/2**20, peak_mib=cost.peak/2**20)
+
+class Reference:
+    "SAM2Train of the sam2 package as its fine-tuning recipe sets it up, on our clips"
+    def __init__(self, a):
+        from hydra.utils import instantiate
+        from training.loss_fns import MultiStepMultiMasksAndIous
+        from sam2_video_nb.model.sam2 import build_sam2, model_config
+        from sam2_video_nb.model.weights import read_start
+        c = model_config('nano', a.size)
+        c._target_ = 'training.model.sam2.SAM2Train'
+        # configs/sam2.1_training/sam2.1_hiera_b+_MOSE_finetune.yaml
+        self.model = instantiate(c, freeze_image_encoder=False, prob_to_use_pt_input_for_train=.5,
+            prob_to_use_box_input_for_train=.5, prob_to_sample_from_gt_for_train=.1, num_frames_to_correct_for_train=2,
+            rand_frames_to_correct_for_train=True, add_all_frames_to_correct_as_cond=True,
+            num_init_cond_frames_for_train=2, rand_init_cond_frames_for_train=True, num_correction_pt_per_frame=7)
+        weights = read_start(a.base, 'nano', a.size).weights
+        self.model.load_state_dict(build_sam2('nano', a.size, weights=weights).state_dict())
+        self.model.train()
+        self.loss = MultiStepMultiMasksAndIous(dict(loss_mask=20, loss_dice=1, loss_iou=1, loss_class=1),
+            supervise_all_iou=True, iou_use_l1_loss=True, pred_obj_scores=True, focal_gamma_obj_score=0.,
+            focal_alpha_obj_score=-1.)
+
+    def __call__(self, batch):
+        from sam2_video_nb.data.clips import ready
+        from training.utils.data_utils import BatchedVideoDatapoint, BatchedVideoMetaData
+        batch = ready(batch)
+        T, O, H, W = batch.masks.shape
+        ids = torch.stack([torch.arange(T)[:,None].expand(T, O), batch.obj_to_video[None].expand(T, O)], -1)
+        about = BatchedVideoMetaData(unique_objects_identifier=torch.zeros(T, O, 3, dtype=torch.long),
+            frame_orig_size=torch.full((T, O, 2), H), batch_size=[T])
+        clip = BatchedVideoDatapoint(img_batch=batch.images.transpose(0, 1), obj_to_frame_idx=ids.int(),
+            masks=batch.masks.bool(), metadata=about, dict_key='all', batch_size=[T])
+        return self.loss(self.model(clip), clip.masks)['core_loss']
+
+def run_reference(a, seed, train, folder):
+    "The same clips and steps by the reference's model, losses and rates"
+    import random
+    import numpy as np
+    from sam2_video_nb.config import OptimizerConf, SchedulerConf, load_cfg
+    from sam2_video_nb.data.clips import VideoClips, clip_loader
+    from sam2_video_nb.data.coco import CocoVideo
+    from sam2_video_nb.model.weights import Start
+    from sam2_video_nb.train.optim import make_optimizer, make_schedule, param_groups
+    random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
+    cfg, step = load_cfg(settings(a, train, seed, folder)), Reference(a)
+    # its rates: 5e-6, and 3e-6 with a layer decay of 0.9 for the image encoder
+    how = OptimizerConf(lr=rate, weight_decay=.1, layer_decay=.9,
+        groups={'image_encoder*': dict(lr=.6*rate, weight_decay=.1)})
+    opt = make_optimizer(param_groups(step.model, dict(step.model.named_parameters()), how), how)
+    schedule = make_schedule(opt, SchedulerConf(type='cosine', warmup_steps=0, eta_min=rate/10), a.steps)
+    cfg.data.num_workers = 0
+    loader, done, start, cpu = clip_loader(VideoClips(CocoVideo(train), cfg.data, train=True, seed=seed), cfg.data, True), \
+        0, time.perf_counter(), time.process_time()
+    while done < a.steps:
+        for batch in loader:
+            opt.zero_grad()
+            step(batch).backward()
+            torch.nn.utils.clip_grad_norm_(step.model.parameters(), .1)
+            opt.step(); schedule.step()
+            done += 1
+            if done==a.steps: break
+    told = dict(seconds=time.perf_counter()-start, cpu_seconds=time.process_time()-cpu,
+        trained=len(list(step.model.parameters())))
+    from sam2_video_nb.model.cost import LiveBytes
+    live = LiveBytes([*step.model.parameters(), *step.model.buffers()])
+    with live:
+        loss = step(batch)
+        told['kept_mib'] = live.now/2**20
+        loss.backward()
+    told['peak_mib'] = live.peak/2**20
+    return Start(step.model.state_dict(), {}, 'nano', a.size), told
+
+def scored(start, test, memory='window'):
+    "A `Score` as a dict for each object of each video, from the mask of its first frame at the video's size"
+    from sam2_video_nb.config import PredictConf, PromptConf
+    from sam2_video_nb.data.coco import CocoVideo
+    from sam2_video_nb.model.sam2 import load_model
+    from sam2_video_nb.track.tracker import Scoring, score_video
+    model, coco, how = load_model(start, device='cpu'), CocoVideo(test), Scoring(prompts=PromptConf(prompt_type='mask'))
+    conf = PredictConf(memory=memory)
+    found = [s for v in coco.videos for s in score_video(model, coco, v, how.policy, conf=conf)]
+    return [{k: getattr(s, k) for k in ('J', 'F', 'JF')} | dict(video=str(s.video), obj=str(s.obj)) for s in found]
+
+def run(a, recipe, seed, data, file):
+    "One run, kept as JSON"
+    train, test = data
+    with tempfile.TemporaryDirectory() as folder:
+        start, told = run_reference(a, seed, train, folder) if recipe=='reference' else \
+            run_ours(a, recipe, seed, train, Path(folder)/'run')
+        ways = ('window', 'quality', 'tree') if a.policies else ('window',)
+        out = dict(recipe=recipe, seed=seed, steps=a.steps, size=a.size, base=str(a.base), **told,
+            scores={way: scored(start, test, way) for way in ways})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(out))
+    return out
+
+def mean(scores, key='JF'): return statistics.fmean(s[key] for s in scores)
+
+def rows(folder, way='window'):
+    "A row for each recipe that has a run: means over seeds, spread, and the gain over zero-shot with its interval"
+    from sam2_video_nb.core import generator
+    from sam2_video_nb.track.tables import difference
+    found = {r: [json.loads(f.read_text()) for f in sorted(folder.glob(f'{r}_*.json'))] for r in recipes}
+    found = {r: [o for o in runs if way in o['scores']] for r, runs in found.items()}
+    before = found['zero-shot'][0]['scores'][way] if found['zero-shot'] else []
+    for r, runs in found.items():
+        if not runs: continue
+        all_ = [o['scores'][way] for o in runs]
+        row = dict(recipe=r, seeds=len(runs), way=way)
+        for k in ('J', 'F', 'JF'):
+            each = [mean(s, k) for s in all_]
+            row[k], row[f'{k}_spread'] = statistics.fmean(each), statistics.stdev(each) if len(each) > 1 else None
+        over_seeds = [dict(s, JF=statistics.fmean(o[i]['JF'] for o in all_)) for i, s in enumerate(all_[0])]
+        if before and r!='zero-shot': row['gain'] = difference(before, over_seeds, gen=generator(0))
+        for k in ('seconds', 'cpu_seconds', 'kept_mib', 'peak_mib', 'steps', 'size'):
+            if k in runs[0]: row[k] = statistics.median(o[k] for o in runs)
+        yield row
+
+def table(found):
+    "The rows in Markdown"
+    def figure(row, k): return f"{row[k]:.3f}" + (f" ± {row[f'{k}_spread']:.3f}" if row[f'{k}_spread'] is not None else '')
+    yield '| recipe | remembers | seeds | J | F | J&F | over zero-shot (95 %) | CPU s | kept MiB |\n|---|---|---|---|---|---|---|---|---|'
+    for row in found:
+        g = row.get('gain')
+        gain = f"{g['JF']:+.3f} ({g['low']:+.3f} to {g['high']:+.3f})" if g else ''
+        cost = [f"{row[k]:.0f}" if k in row else '' for k in ('cpu_seconds', 'kept_mib')]
+        cells = [row['recipe'], row['way'], str(row['seeds']), *(figure(row, k) for k in ('J', 'F', 'JF')), gain, *cost]
+        yield '| ' + ' | '.join(cells) + ' |'
+
+def main():
+    a = arguments()
+    folder = Path(a.out)/(a.protocol + ('_selection' if a.select else ''))
+    if not a.table:
+        with tempfile.TemporaryDirectory() as tmp:
+            data = data_of(a, tmp)
+            todo = [(r, s) for s in map(int, a.seeds.split(',')) for r in (a.only.split(',') if a.only else recipes)]
+            for recipe, seed in todo:
+                file = folder/f'{recipe}_{seed}.json'
+                if file.exists() or (recipe=='zero-shot' and seed!=int(a.seeds.split(',')[0])): continue
+                out = run(a, recipe, seed, data, file)
+                said = ', '.join(f"{way} J&F {mean(s):.3f}" for way, s in out['scores'].items())
+                print(f"{a.protocol} {recipe} seed {seed}: {said}, {out.get('cpu_seconds', 0):.0f} CPU s", flush=True)
+    found = [r for way in ('window', 'quality', 'tree') for r in rows(folder, way)]
+    print('\n'.join(table(found)))
+    if a.json: Path(a.json).write_text(json.dumps({a.protocol: found}, indent=1))
+
+if __name__ == '__main__': main()
