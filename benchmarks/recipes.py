@@ -57,8 +57,9 @@ def data_of(a, folder):
     from sam2_video_nb.data.synth import write_synth
     folder = Path(folder)
     if a.protocol=='built-in':
-        train, _ = write_synth(folder/'train', videos=81, frames=12, size=a.size, seed=0, val_fraction=1/81, kind='cells')
-        _, test = write_synth(folder/'test', videos=41, frames=20, size=a.size, seed=1, val_fraction=40/41, kind='cells')
+        made = dict(size=a.size, kind='cells')
+        train, _ = write_synth(folder/'train', videos=81, frames=12, seed=0, val_fraction=1/81, **made)
+        _, test = write_synth(folder/'test', videos=41, frames=20, seed=1, val_fraction=40/41, **made)
         return train, test
     every = convert_davis(a.davis_train, folder/'train', link=True, progress=False)[0]
     train = some_of(every, lambda v: v not in selection, folder/'train'/'to_train.json')
@@ -82,6 +83,12 @@ def settings(a, train, seed, folder):
         'eval.baseline=false', 'visualization.enabled=false', 'trainer.enable_progress_bar=false', 'log_level=error',
         'callbacks.early_stopping_patience=0', f'seed={seed}', f'hydra.run.dir={folder}', f'output_dir={folder}']
 
+def clocks(): return time.perf_counter(), time.process_time()
+
+def since(began):
+    wall, cpu = clocks()
+    return dict(seconds=wall-began[0], cpu_seconds=cpu-began[1])
+
 def run_ours(a, recipe, seed, train, folder):
     "(weights after training, what is to be told)"
     from sam2_video_nb.config import load_cfg
@@ -89,9 +96,9 @@ def run_ours(a, recipe, seed, train, folder):
     from sam2_video_nb.train.trainer import train as train_it
     if recipe=='zero-shot': return read_start(a.base, 'nano', a.size), {}
     cfg = load_cfg(ours[recipe] + settings(a, train, seed, folder))
-    start, cpu = time.perf_counter(), time.process_time()
+    began = clocks()
     with detached() if recipe=='detached memory' else nullcontext(): r = train_it(cfg)
-    told = dict(seconds=time.perf_counter()-start, cpu_seconds=time.process_time()-cpu, trained=len(r.module.model.trains))
+    told = since(began) | dict(trained=len(r.module.model.trains))
     return read_start(r.folder/'checkpoints'/'last.ckpt', 'nano', a.size), told | counted_ours(r.module, cfg)
 
 @contextmanager
@@ -167,8 +174,8 @@ def run_reference(a, seed, train, folder):
     opt = make_optimizer(param_groups(step.model, dict(step.model.named_parameters()), how), how)
     schedule = make_schedule(opt, SchedulerConf(type='cosine', warmup_steps=0, eta_min=rate/10), a.steps)
     cfg.data.num_workers = 0
-    loader, done, start, cpu = clip_loader(VideoClips(CocoVideo(train), cfg.data, train=True, seed=seed), cfg.data, True), \
-        0, time.perf_counter(), time.process_time()
+    clips, done, began = VideoClips(CocoVideo(train), cfg.data, train=True, seed=seed), 0, clocks()
+    loader = clip_loader(clips, cfg.data, True)
     while done < a.steps:
         for batch in loader:
             opt.zero_grad()
@@ -177,8 +184,7 @@ def run_reference(a, seed, train, folder):
             opt.step(); schedule.step()
             done += 1
             if done==a.steps: break
-    told = dict(seconds=time.perf_counter()-start, cpu_seconds=time.process_time()-cpu,
-        trained=len(list(step.model.parameters())))
+    told = since(began) | dict(trained=len(list(step.model.parameters())))
     from sam2_video_nb.model.cost import LiveBytes
     live = LiveBytes([*step.model.parameters(), *step.model.buffers()])
     with live:
@@ -236,8 +242,11 @@ def rows(folder, way='window'):
 
 def table(found):
     "The rows in Markdown"
-    def figure(row, k): return f"{row[k]:.3f}" + (f" ± {row[f'{k}_spread']:.3f}" if row[f'{k}_spread'] is not None else '')
-    yield '| recipe | remembers | seeds | J | F | J&F | over zero-shot (95 %) | CPU s | kept MiB |\n|---|---|---|---|---|---|---|---|---|'
+    def figure(row, k):
+        spread = row[f'{k}_spread']
+        return f'{row[k]:.3f}' + ('' if spread is None else f' ± {spread:.3f}')
+    head = ['recipe', 'remembers', 'seeds', 'J', 'F', 'J&F', 'over zero-shot (95 %)', 'CPU s', 'kept MiB']
+    yield f"| {' | '.join(head)} |\n|{'---|'*len(head)}"
     for row in found:
         g = row.get('gain')
         gain = f"{g['JF']:+.3f} ({g['low']:+.3f} to {g['high']:+.3f})" if g else ''
