@@ -1063,7 +1063,8 @@ def check_override(o:Override):
         if isinstance(v, str) and '${' in v: continue           # another key's value: known once all are together
         cfg = OmegaConf.structured(TrainConf)
         try: OmegaConf.update(cfg, o.key, v, merge=False, force_add=True)
-        except OmegaConfBaseException: raise ConfigError(f"{o.key}={v}: {expected(known[field_key])}") from None
+        except (OmegaConfBaseException, OverflowError):
+            raise ConfigError(f"{o.key}={str(v)[:100]}: {expected(known[field_key])}") from None
         v = OmegaConf.select(cfg, field_key)
         field_value(known[field_key], OmegaConf.to_container(v) if OmegaConf.is_config(v) else v, field_key)
 

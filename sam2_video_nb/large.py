@@ -105,10 +105,15 @@ class _Window:
         self.known = self.at, place
         return place
 
+    def forget(self):
+        "Let go of what was read: an error of `json` counts the lines before it"
+        self.known, self.text, self.at = (0, self.place()), self.text[self.at:], 0
+
     def more(self):
         "Read on; False at the end"
-        block, place = next(self.blocks, b''), self.place()
-        self.text, self.at, self.known = self.text[self.at:] + self.decode(block, final=not block), 0, (0, place)
+        block = next(self.blocks, b'')
+        self.forget()
+        self.text += self.decode(block, final=not block)
         self.plain = self.text.isascii()
         return bool(block)
 
@@ -208,7 +213,10 @@ def _list_pieces(w, key, most):
     while True:
         w.peek()
         some = w.objects(most)
-        if some[0] or (some := w.entries(most))[0]: yield Piece(key, *some)
+        if not some[0]:
+            w.forget()
+            some = w.entries(most)
+        if some[0]: yield Piece(key, *some)
         else:                                     # the last one, or one that the window cuts
             yield Piece(key, *([o] for o in w.value()))
             if w.take(',]') == ']': return

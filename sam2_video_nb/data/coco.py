@@ -125,6 +125,10 @@ class _Column(Sequence):
             except (TypeError, OverflowError): self.values = self.values.tolist()
         self.values += values
 
+def _is_bare(values):
+    "Is nothing given, but for None?"
+    return values.values is None if isinstance(values, _Column) else all(v is None for v in values)
+
 def _numbers(values):
     "Whole numbers as an array, None where some are anything else"
     if isinstance(values, _Column): values = values.values
@@ -288,7 +292,7 @@ def column(self:Source, key, field)->Sequence:
 def tracks(self:Source)->Sequence:
     "The track of each annotation, None where it has none"
     columns = [self.column('annotations', k) for k in _track_names]
-    used = [c for c in columns if _numbers(c) is not None or any(v is not None for v in c)] or columns[:1]
+    used = [c for c in columns if not _is_bare(c)] or columns[:1]
     return used[0] if len(used)==1 else [next((v for v in vs if v is not None), None) for vs in zip(*used)]
 
 # %% ../../nbs/10_data.coco.ipynb #024d97ed
