@@ -32,7 +32,8 @@ def matmul_gflops(n=1024, times=5):
 def measure(arch, point, side):
     "Live MiB, GFLOP and processor seconds of a step"
     which, mode = sides[side]
-    a = argparse.Namespace(arch=arch, mode=mode, features='cold', prompt='mask', device='cpu', davis=None, **point)
+    a = argparse.Namespace(arch=arch, mode=mode, features='cold', prompt='mask', device='cpu', davis=None,
+        tokens=1., object_chunk=None, bptt=None, **point)
     torch.manual_seed(0)
     do, model = (step.ours if which=='ours' else step.reference)(a, step.clip_batch(a))
     counted = step.counted(do, model, torch.optim.AdamW([p for p in model.parameters() if p.requires_grad]))

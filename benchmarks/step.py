@@ -1,8 +1,8 @@
 """Our training step beside the reference's (SAM2Train of the sam2 package): seconds, live bytes, FLOPs.
 
     python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
-        [--threads N] [--device cpu] [--prompt mask|point|box] [--features warm] [--repeats 3]
-        [--davis DIR] [--json OUT.json]
+        [--tokens 0.5] [--object-chunk N] [--bptt N] [--threads N] [--device cpu] [--prompt mask|point|box]
+        [--features warm] [--repeats 3] [--davis DIR] [--json OUT.json]
 
 Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision, and
 run in processes of their own that take turns. Before anything is timed, both must give the same loss in exact mode
@@ -28,6 +28,9 @@ def arguments():
     p.add_argument('--frames', type=int, default=8)
     p.add_argument('--objects', type=int, default=3)
     p.add_argument('--mode', choices=modes, default='exact')
+    p.add_argument('--tokens', type=float, default=1., help="ours: model.memory_token_keep")
+    p.add_argument('--object-chunk', type=int, help="ours: model.object_chunk")
+    p.add_argument('--bptt', type=int, help="ours: model.bptt_frames")
     p.add_argument('--features', choices=('cold', 'warm'), default='cold',
         help="warm: ours are kept from an earlier step")
     p.add_argument('--prompt', choices=('mask', 'point', 'box'), default='mask')
@@ -69,7 +72,9 @@ def ours(a, batch, dropout=True):
     from sam2_video_nb.config import ModelConf
     from sam2_video_nb.model.losses import VideoLoss
     from sam2_video_nb.model.sam2 import build_model
-    conf = ModelConf(config_path=a.arch, trainable_modules=['memory_attention', 'memory_encoder'], **modes[a.mode])
+    other = dict(memory_token_keep=a.tokens, object_chunk=a.object_chunk, bptt_frames=a.bptt) if dropout else {}
+    conf = ModelConf(config_path=a.arch, trainable_modules=['memory_attention', 'memory_encoder'], **modes[a.mode],
+        **other)      # the losses are compared without them
     model = build_model(conf, a.size).train().to(a.device)
     if not dropout: no_dropout(model)
     loss = VideoLoss()
@@ -188,7 +193,7 @@ def timed(a, step, opt):
 def ask(a, side, what, **other):
     "Measure in a process of its own"
     keep = {k: v for k, v in vars(a).items() if k not in ('json', 'side', 'what', 'repeats') and v is not None} | other
-    line = [x for k, v in keep.items() for x in (f'--{k}', str(v))]
+    line = [x for k, v in keep.items() for x in (f"--{k.replace('_', '-')}", str(v))]
     line += ['--side', side, '--what', what]
     r = subprocess.run([sys.executable, __file__, *line], capture_output=True, text=True)
     if r.returncode: sys.exit(f'{side}, {what}: {r.stderr[-2000:]}')

@@ -421,20 +421,16 @@ class ModelConf(Settings, group='model'):
         "nano without a checkpoint",
         several=str)
     lora_rank:int = opt(0,
-        "put two small matrices of so many rows beside each layer of lora_targets and train those, the layers stay as "
-        "they are: 8, say; more can learn more, and forget more; trainable_modules train besides if they are given; "
-        "an export is plain SAM 2. Needs the extra lora; 0: none",
-        lo=0)
+        "train two small matrices of so many rows (8, say) beside each layer of lora_targets, which stays as it is; an "
+        "export is plain SAM 2; trainable_modules train besides if given. Needs the extra lora; 0: none", lo=0)
     lora_alpha:Optional[float] = opt(None,
         "divided by lora_rank, what they are multiplied with; empty: twice the rank", check=above_zero)
     lora_targets:Any = opt(['image_encoder', 'memory_attention'],
-        "names or globs of the linear layers that get them; without the image encoder a step costs far less",
-        several=str)
+        "names or globs of the linear layers that get them; a step costs far less without the encoder", several=str)
     num_maskmem:Optional[int] = opt(None,
         "frames whose memory is read at each step, the prompted one among them; empty: as the weights have it "
-        "(SAM 2: 7); more reach further back, past an occlusion, and cost time and memory in proportion; clips must "
-        "be as long to train them; maskmem_tpos_enc then trains too",
-        lo=2, hi=22)
+        "(SAM 2: 7); more reach further back, and cost time and memory in proportion; clips must be as long to train "
+        "them; maskmem_tpos_enc then trains too", lo=2, hi=22)
     bptt_frames:Optional[int] = opt(None,
         "cut the gradient through the memory every so many frames: one such segment at a time is held in memory, and "
         "computed twice; what is learnt reaches less far back; empty: the whole clip",
@@ -446,6 +442,14 @@ class ModelConf(Settings, group='model'):
     attention_dropout:bool = opt(True,
         "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, and a GPU can "
         "use its fused attention")
+    memory_token_keep:float = opt(1.,
+        "share of the memory's tokens that a frame looks at while training, drawn anew each time; 0.5 saves about a "
+        "tenth of a step and some memory, and trains on less than tracking sees; 1: all",
+        lo=0.05, hi=1)
+    object_chunk:Optional[int] = opt(None,
+        "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
+        "computed twice; empty: all together",
+        lo=1)
     predictor_memory:bool = opt(False,
         "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
         "tracking always does")

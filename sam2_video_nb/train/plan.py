@@ -112,7 +112,8 @@ def _built(cfg, start, stack):
         stack.enter_context(replaced('sam2_video_nb.model.attention.cache_floats', floats))
     else:
         stack.enter_context(like_cuda())
-        model.sam2.memory_attention.suits = lambda curr: False      # the layers for a CPU's cache
+        for m in ('attention', 'encoders', 'sam2'):                 # not the layers for a CPU's cache
+            stack.enter_context(replaced(f'sam2_video_nb.model.{m}.full_on_cpu', lambda x: False))
     return model
 
 # %% ../../nbs/49_train.plan.ipynb #711b4f2c
