@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from sam2.modeling import memory_encoder, position_encoding
 from sam2.modeling.backbones import hieradet
 from sam2.modeling.backbones.utils import window_partition, window_unpartition
-from .attention import full_on_cpu, norm_grads, pieces, weight_of
+from .attention import add_product, norm_grads, ours_serve, pieces, product_type, weight_of, wide
 
 # %% ../../nbs/21_model.encoders.ipynb #efad3d34
 def attended(
@@ -76,6 +76,7 @@ class Depthwise(Function):
     @once_differentiable
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
+        x, grad = x.to(weight.dtype), grad.to(weight.dtype)
         n, C, side, grad = *x.shape[:2], weight.shape[-1], grad.contiguous()
         dx = F.conv2d(grad, weight.flip(2,3), padding=side//2, groups=C) if ctx.needs_input_grad[0] else None
         each, kernels = x.reshape(1, n*C, *x.shape[2:]), grad.view(n*C, 1, *grad.shape[2:])
@@ -87,27 +88,30 @@ class GatedMLP(Function):
     "gain · (layer norm, linear, GELU, linear); keeps what came in"
     @staticmethod
     def forward(ctx, x, scale, shift, eps, w1, b1, w2, b2, gain):
-        y, out = F.layer_norm(x, x.shape[-1:], scale, shift, eps), torch.empty_like(x)
+        ctx.save_for_backward(x, scale, shift, w1, b1, w2, b2, gain)
+        kind = product_type(x)
+        y, out = F.layer_norm(x, x.shape[-1:], scale, shift, eps).to(kind), torch.empty_like(x, dtype=kind)
+        w1, b1, w2, b2 = (t.to(kind) for t in (w1, b1, w2, b2))
         for rows in pieces(len(x), len(w1)):
             torch.addmm(b2, F.gelu(torch.addmm(b1, y[rows], w1.T)), w2.T, out=out[rows])
         ctx.eps = eps
-        ctx.save_for_backward(x, scale, shift, w1, b1, w2, b2, gain)
         return out.mul_(gain)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
         x, scale, shift, w1, b1, w2, b2, gain = ctx.saved_tensors
-        y, dy, total = F.layer_norm(x, x.shape[-1:], scale, shift, ctx.eps), torch.empty_like(x), grad.sum(0)
+        kind, dy, total = grad.dtype, torch.empty_like(x), grad.sum(0)
+        y = F.layer_norm(x, x.shape[-1:], scale, shift, ctx.eps).to(kind)
         product, dw1, db1 = (torch.zeros_like(w) for w in (w2, w1, b1))
-        gained = w2*gain[:,None]
+        narrow1, bias1, gained = w1.to(kind), b1.to(kind), (w2*gain[:,None]).to(kind)
         for rows in pieces(len(x), len(w1)):
-            before = torch.addmm(b1, y[rows], w1.T)
-            product.addmm_(grad[rows].T, F.gelu(before))
+            before = torch.addmm(bias1, y[rows], narrow1.T)
+            add_product(product, grad[rows].T, F.gelu(before))
             d = torch.ops.aten.gelu_backward(grad[rows] @ gained, before)
-            dw1.addmm_(d.T, y[rows])
+            add_product(dw1, d.T, y[rows])
             db1 += d.sum(0)
-            torch.mm(d, w1, out=dy[rows])
+            dy[rows] = d @ narrow1
         dgain = (product*w2).sum(1) + b2*total
         return *norm_grads(ctx, x, scale, shift, dy), None, dw1, db1, product*gain[:,None], total*gain, dgain
 
@@ -119,12 +123,12 @@ class CXBlock(memory_encoder.CXBlock):
         conv = self.dwconv
         plain = type(conv) is nn.Conv2d and conv.groups==len(conv.weight)         # no adapter on it
         usual = plain and self.gamma is not None
-        if self.keeps=='all' or not (usual and torch.is_grad_enabled() and full_on_cpu(x)): return super().forward(x)
+        if self.keeps=='all' or not (usual and torch.is_grad_enabled() and ours_serve(x)): return super().forward(x)
         n, C, h, w = x.shape
         y = Depthwise.apply(x, conv.weight, conv.bias).permute(0,2,3,1).reshape(-1, C)
         first, second, norm = self.pwconv1, self.pwconv2, self.norm
         weights = weight_of(first), first.bias, weight_of(second), second.bias
-        y = GatedMLP.apply(y, norm.weight, norm.bias, norm.eps, *weights, self.gamma)
+        y = GatedMLP.apply(wide(y), norm.weight, norm.bias, norm.eps, *weights, self.gamma)
         return x + self.drop_path(y.view(n, h, w, C).permute(0,3,1,2))
 
 # %% ../../nbs/21_model.encoders.ipynb #af51d5b2

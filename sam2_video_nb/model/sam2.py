@@ -31,7 +31,7 @@ from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
 from ..core import *
 from . import attention, encoders
-from .attention import full_on_cpu
+from .attention import ours_serve
 from .weights import Start, is_adapter, load_weights, merge_adapters, read_start, resume_point
 from .weights import stock_name
 from .prompts import PromptPolicy, as_trained, prompt_kinds, prompts_of, seen_prompts
@@ -532,7 +532,7 @@ def _encode_memory(sam2, step, high, presence, from_points, predictor_memory):
     "Spatial memory of a frame from its mask's logits (n,1,S,S)"
     # what the arguments hold is kept until the backward pass: nothing but what is needed
     encode, args = sam2._encode_new_memory, (step.maps[-1:], step.sizes, high, presence, from_points)
-    again = keeps_little(sam2) and not full_on_cpu(high)      # else the memory encoder itself keeps little
+    again = keeps_little(sam2) and not ours_serve(high)      # else the memory encoder itself keeps little
     mem, pos = checkpoint(encode, *args, use_reentrant=False) if again else encode(*args)
     pos = [p[:1].clone().expand_as(p) for p in pos]        # of all objects alike
     return dict(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)

@@ -113,7 +113,7 @@ def _built(cfg, start, stack):
     else:
         stack.enter_context(like_cuda())
         for m in ('attention', 'encoders', 'sam2'):                 # not the layers for a CPU's cache
-            stack.enter_context(replaced(f'sam2_video_nb.model.{m}.full_on_cpu', lambda x: False))
+            stack.enter_context(replaced(f'sam2_video_nb.model.{m}.ours_serve', lambda x: False))
     return model
 
 # %% ../../nbs/49_train.plan.ipynb #711b4f2c
