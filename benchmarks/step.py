@@ -1,11 +1,12 @@
 """Our training step beside the reference's (SAM2Train of the sam2 package): seconds, live bytes, FLOPs.
 
     python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
-        [--tokens 0.5] [--object-chunk N] [--bptt N] [--threads N] [--device cpu] [--prompt mask|point|box]
-        [--features warm] [--repeats 3] [--davis DIR] [--json OUT.json]
+        [--precision bf16-mixed] [--reference-precision bf16-mixed] [--tokens 0.5] [--object-chunk N] [--bptt N]
+        [--threads N] [--device cpu] [--prompt mask|point|box] [--features warm] [--repeats 3] [--davis DIR]
+        [--json OUT.json]
 
-Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision, and
-run in processes of their own that take turns. Before anything is timed, both must give the same loss in exact mode
+Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), and run in processes of
+their own that take turns; in full precision, unless --precision (ours) or --reference-precision says otherwise. Before anything is timed, both must give the same loss in exact mode
 with dropout off. Live bytes are those of all distinct storages made after the optimizer: `kept` at the end of the
 forward pass, `peak` over the whole step. They and the FLOPs are free of noise; times are medians of alternated runs.
 A weight counts as soon as a view of it is made, on both sides; `made_kept_mib` and `made_peak_mib` are without them.
@@ -31,6 +32,8 @@ def arguments():
     p.add_argument('--tokens', type=float, default=1., help="ours: model.memory_token_keep")
     p.add_argument('--object-chunk', type=int, help="ours: model.object_chunk")
     p.add_argument('--bptt', type=int, help="ours: model.bptt_frames")
+    for side, k in (('ours', 'precision'), ('reference', 'reference-precision')):
+        p.add_argument(f'--{k}', choices=('32-true', 'bf16-mixed'), default='32-true', help=side)
     p.add_argument('--features', choices=('cold', 'warm'), default='cold',
         help="warm: ours are kept from an earlier step")
     p.add_argument('--prompt', choices=('mask', 'point', 'box'), default='mask')
@@ -159,8 +162,17 @@ def run_side(a):
     batch = clip_batch(a)
     if a.what=='loss': return dict(loss=same_loss(a, batch, a.side))
     step, model = (ours if a.side=='ours' else reference)(a, batch)
+    step = in_its_precision(step, a, a.side)
     opt = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=5e-6)
     return counted(step, model, opt) if a.what=='count' else timed(a, step, opt)
+
+def in_its_precision(step, a, side):
+    "The step as that side computes it"
+    from sam2_video_nb.model.sam2 import in_precision
+    precision = a.precision if side=='ours' else a.reference_precision
+    def narrow():
+        with in_precision(a.device, precision): return step()
+    return narrow
 
 def counted(step, model, opt):
     "Live bytes and FLOPs of a step"
@@ -179,14 +191,14 @@ def timed(a, step, opt):
     "Seconds of one step, after one to warm up; the allocator's peak on CUDA"
     def once():
         opt.zero_grad()
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         step().backward()
         opt.step()
         if a.device!='cpu': torch.cuda.synchronize()
-        return time.perf_counter()-start
+        return dict(seconds=time.perf_counter()-start, cpu_seconds=time.process_time()-used)
     once()
     if a.device!='cpu': torch.cuda.reset_peak_memory_stats()
-    out = dict(seconds=once())
+    out = once()
     if a.device!='cpu': out['allocated_mib'] = torch.cuda.max_memory_allocated()/2**20
     return out
 
@@ -205,14 +217,11 @@ def compare(a):
     difference = abs(loss['ours']-loss['reference'])/abs(loss['reference'])
     if difference > 1e-4: sys.exit(f'the losses differ by {difference:.1e}: {loss}; nothing was measured')
     out = {s: ask(a, s, 'count') for s in ('ours', 'reference')}
-    seconds = {s: [] for s in out}
+    times = {s: [] for s in out}
     for _ in range(a.repeats):
-        for s in out:
-            m = ask(a, s, 'time')
-            seconds[s].append(m.pop('seconds'))
-            out[s] |= m
-    for s in out:
-        if seconds[s]: out[s]['seconds'] = statistics.median(seconds[s])
+        for s in out: times[s].append(ask(a, s, 'time'))
+    for s, measured in times.items():
+        for k in measured[0] if measured else (): out[s][k] = statistics.median(m[k] for m in measured)
     compared = [k for k in out['ours'] if k!='n_trained' and k in out['reference']]
     out['ratio'] = {k: out['ours'][k]/out['reference'][k] for k in compared}
     given = {k: v for k, v in vars(a).items() if k not in ('side', 'what')}
@@ -220,10 +229,11 @@ def compare(a):
 
 def table(r):
     "The figures in Markdown"
-    rows = [('seconds a step', 'seconds', '.2f'), ('live MiB, kept', 'kept_mib', ',.0f'),
+    rows = [('seconds a step', 'seconds', '.2f'), ('processor seconds', 'cpu_seconds', '.2f'), ('live MiB, kept', 'kept_mib', ',.0f'),
         ('live MiB, peak', 'peak_mib', ',.0f'), ('made in the step, kept', 'made_kept_mib', ',.0f'),
         ('made in the step, peak', 'made_peak_mib', ',.0f'), ('GFLOP', 'gflop', ',.0f')]
-    yield '| | ours | reference | ratio |\n|---|---|---|---|'
+    precision = [r['arguments'][k] for k in ('precision', 'reference_precision')]
+    yield '| | ours, {} | reference, {} | ratio |\n|---|---|---|---|'.format(*precision)
     for name, k, fmt in rows:
         if k not in r['ratio']: continue
         figures = ' | '.join(f"{r[side][k]:{fmt}}" for side in ('ours', 'reference'))
