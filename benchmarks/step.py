@@ -5,10 +5,11 @@
         [--threads N] [--device cpu] [--prompt mask|point|box] [--features warm] [--repeats 3] [--davis DIR]
         [--json OUT.json]
 
-Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), and run in processes of
-their own that take turns; in full precision, unless --precision (ours) or --reference-precision says otherwise. Before anything is timed, both must give the same loss in exact mode
-with dropout off. Live bytes are those of all distinct storages made after the optimizer: `kept` at the end of the
-forward pass, `peak` over the whole step. They and the FLOPs are free of noise; times are medians of alternated runs.
+Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision unless
+--precision (ours) or --reference-precision says otherwise, and run in processes of their own that take turns. Before
+anything is timed, both must give the same loss in exact mode, in full precision and with dropout off. Live bytes are
+those of all distinct storages made after the optimizer: `kept` at the end of the forward pass, `peak` over the whole
+step. They and the FLOPs are free of noise; times are medians of alternated runs, of the clock and of the processor.
 A weight counts as soon as a view of it is made, on both sides; `made_kept_mib` and `made_peak_mib` are without them.
 `--repeats 0` counts alone, and times nothing.
 """
@@ -229,7 +230,8 @@ def compare(a):
 
 def table(r):
     "The figures in Markdown"
-    rows = [('seconds a step', 'seconds', '.2f'), ('processor seconds', 'cpu_seconds', '.2f'), ('live MiB, kept', 'kept_mib', ',.0f'),
+    rows = [('seconds a step', 'seconds', '.2f'), ('processor seconds', 'cpu_seconds', '.2f'),
+        ('live MiB, kept', 'kept_mib', ',.0f'),
         ('live MiB, peak', 'peak_mib', ',.0f'), ('made in the step, kept', 'made_kept_mib', ',.0f'),
         ('made in the step, peak', 'made_peak_mib', ',.0f'), ('GFLOP', 'gflop', ',.0f')]
     precision = [r['arguments'][k] for k in ('precision', 'reference_precision')]

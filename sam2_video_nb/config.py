@@ -365,7 +365,8 @@ class DataConf(ClipConf, group='data'):
         "image features computed once and kept for all epochs: in memory (exact), on disk below output_dir/features "
         "(half precision), or where they fit; needs a frozen image encoder, and jitter, grey_prob and affine_* of 0",
         choices=['off', 'ram', 'disk', 'auto'])
-    feature_cache_gb:float = opt(8., "most that kept features may take, in memory or on disk; the rest is computed",
+    feature_cache_gb:float = opt(8.,
+        "most that kept features may take, of all processes of a machine, in memory or on disk; the rest is computed",
         lo=0)
     val_fraction:float = opt(0.2, "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
     hflip_prob:float = opt(0.5, "chance of a left-right flip", lo=0, hi=1)

@@ -98,6 +98,7 @@ class OnDisk:
         most:int      # Bytes at most, of all encoders
     ):
         self.top, self.folder, self.most, self.broken = Path(folder), Path(folder)/encoder, most, False
+        self.unseen = 0      # bytes written since all were counted
         self.make_room()
 
     def make_room(self):
@@ -112,6 +113,11 @@ class OnDisk:
                 p.unlink(missing_ok=True)
                 self.used -= s.st_size
         except OSError as e: self.give_up(e)
+
+    def count(self, n):
+        "`n` more bytes; now and then what other processes wrote is counted, too"
+        self.used, self.unseen = self.used+n, self.unseen+n
+        if self.unseen > self.most//32: self.used, self.unseen = sum(s.st_size for _, s in _files(self.top)), 0
 
     def give_up(self, e):
         "Say once why nothing more is kept"
@@ -134,7 +140,7 @@ class OnDisk:
         try:
             if shutil.disk_usage(self.folder).free < n + 2**28: raise OSError('less than 256 MB are free')
             with written_whole(self._file(key)) as p: save_file(half, str(p))
-            self.used += n
+            self.count(n)
         except Exception as e: self.give_up(e)
 
 # %% ../../nbs/24_model.features.ipynb #ae649f75
@@ -182,10 +188,10 @@ def _free_memory():
     try: return os.sysconf('SC_AVPHYS_PAGES')*os.sysconf('SC_PAGE_SIZE')
     except (AttributeError, ValueError, OSError): return 0
 
-def _where(kind, need, most, folder):
+def _where(kind, need, most, folder, processes):
     "ram, disk or off"
     if kind!='auto': return kind
-    if need <= min(most, _free_memory()//2): return 'ram'
+    if need*processes <= min(most, _free_memory()//2): return 'ram'
     above = Path(folder).resolve()
     try: room = shutil.disk_usage(next(p for p in (above, *above.parents) if p.exists())).free
     except OSError: room = 0
@@ -196,7 +202,8 @@ def feature_cache(
     sam2,            # A SAM 2, told what trains
     frames:int,      # How many there are, flipped ones counted twice
     folder,          # For what is kept on disk
-    precision='32-true', device='cpu'  # As for `encoder_print`
+    precision='32-true', device='cpu',  # As for `encoder_print`
+    processes=1      # Of this machine that train, each with a memory of its own
 )->FeatureCache:     # None: features are not kept
     "The cache that settings ask for; why there is none is said"
     kind, most = conf.feature_cache, int(conf.feature_cache_gb*2**30)
@@ -206,12 +213,12 @@ def feature_cache(
         return no("the image encoder trains (model.trainable_modules)")
     if why := moving_pixels(conf): return no(f"augmentation changes the pixels anew each time ({why}=0 would not)")
     need = frames*feature_bytes(sam2)
-    where = _where(kind, need, most, folder)
+    where = _where(kind, need, most, folder, processes)
     if where=='off': return no(f"the features of {frames:,} frames take {need/2**30:.1f} GB "
         f"({need/2**31:.1f} on disk), data.feature_cache_gb={conf.feature_cache_gb:g}")
     log.info(f"image features are computed once and kept ({where}): "
         f"{need/2**(30 if where=='ram' else 31):.2f} GB for all {frames:,} frames")
-    if where=='ram': return FeatureCache(InMemory(most))
+    if where=='ram': return FeatureCache(InMemory(most//processes))
     return FeatureCache(OnDisk(folder, encoder_print(sam2, precision, device), most))
 
 def moving_pixels(conf:DataConf):

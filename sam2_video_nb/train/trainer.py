@@ -617,11 +617,11 @@ def _whence(resumed, about, n_clips):   # the checkpoint, what it says of itself
     return f"resumed from {resumed}: {step} done, {where}{then}"
 
 # %% ../../nbs/44_train.trainer.ipynb #0aa7364b
-def _keep_features(cfg, dm, module, device):
+def _keep_features(cfg, dm, module, trainer):
     "Let the model keep its image features, where that was asked for and can be"
     frames = sum(map(len, dm.train_coco.frames.values()))*(1 + (0 < cfg.data.hflip_prob < 1))
     module.model.features = feature_cache(cfg.data, module.model.sam2, frames, Path(cfg.output_dir)/'features',
-        cfg.trainer.precision, device)
+        cfg.trainer.precision, trainer.strategy.root_device, trainer.world_size//trainer.num_nodes)
     dm.clips.prints = module.model.features is not None
 
 # %% ../../nbs/44_train.trainer.ipynb #c044
@@ -643,7 +643,7 @@ def _train(cfg, start, run, status):
     trainer = make_trainer(cfg, run, dm.val_coco is not None, n_steps, status, done)
     for l in () if cfg.resume else trainer.loggers:
         if isinstance(l, Metrics): l.begin()
-    _keep_features(cfg, dm, module, trainer.strategy.root_device)
+    _keep_features(cfg, dm, module, trainer)
     start_loggers(trainer.loggers)
     stopper, device = stopper_of(trainer), trainer.strategy.root_device
     listening = stopper.listening() if stopper else nullcontext()
