@@ -6,7 +6,7 @@
 __all__ = ['known_sizes', 'size_of', 'seal', 'check_seal', 'honest_errors', 'save_torch', 'write_checkpoint', 'write_weights',
            'weights_hash', 'changed', 'is_adapter', 'stock_name', 'merge_adapters', 'write_delta', 'hub_file',
            'from_hub', 'shipped', 'is_there', 'read_checkpoint', 'read_weights', 'which_model', 'Start', 'read_start',
-           'read_optimizer', 'run_checkpoint', 'resume_point', 'mismatch', 'load_weights']
+           'read_optimizer', 'read_about', 'run_checkpoint', 'resume_point', 'mismatch', 'load_weights']
 
 # %% ../../nbs/21_model.weights.ipynb #c002
 import hashlib, io, json, logging, os, re, zipfile
@@ -173,12 +173,12 @@ def _check_weights(path, weights):
         raise ModelError(f"{path}: {odd[0][:80]!r} is not a plain tensor: holds no model weights")
 
 # %% ../../nbs/21_model.weights.ipynb #wt01
-def _read_torch(path):
-    "(weights, about) of a .pt or .ckpt"
+def _read_torch(path, mapped=False):
+    "(weights, about) of a .pt or .ckpt; `mapped`: of a sealed file, weights stay in it until somebody looks at them"
     try:
         _check_archive(path)
-        check_seal(path)
-        d = torch.load(path, map_location='cpu', weights_only=True)
+        sealed = check_seal(path)
+        d = torch.load(path, map_location='cpu', weights_only=True, mmap=mapped and sealed)
     except ModelError: raise
     except DataError as e: raise ModelError(str(e)) from None
     except FileNotFoundError: raise _no_checkpoint(path) from None
@@ -434,6 +434,13 @@ def read_optimizer(
         raise ModelError(f"{path}: holds weights but no optimizer to go on with: give it as model.checkpoint_path")
     return state
 
+# %% ../../nbs/21_model.weights.ipynb #6923696e
+def read_about(
+    path   # .ckpt of a run
+)->dict:   # As `read_checkpoint` gives it
+    "What a checkpoint says of itself; the file is read once, for its seal, and not held; raises `ModelError`"
+    return _read_torch(path, mapped=True)[1]
+
 # %% ../../nbs/21_model.weights.ipynb #036d49e9
 def run_checkpoint(
     path,                    # Checkpoint, or the folder of a run
@@ -450,8 +457,7 @@ def run_checkpoint(
 # %% ../../nbs/21_model.weights.ipynb #7ca7f52d
 def _step_of(path):
     "Optimizer steps that a checkpoint says were done; raises `ModelError` where it is damaged"
-    check_seal(path)
-    step = read_checkpoint(path)[1].get('step')
+    step = read_about(path).get('step')
     return step if type(step) is int else 0
 
 def resume_point(

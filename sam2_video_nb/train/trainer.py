@@ -24,7 +24,7 @@ from ..ranks import *
 from ..run import Status, disk_may_fail, held, logging_to, new_run, read_object, save_cfg, tidy
 from ..run import ended as last_states
 from ..data.datasets import counts, datasets, test_videos, video_prints
-from ..model.weights import load_weights, read_checkpoint, read_optimizer
+from ..model.weights import load_weights, read_about, read_checkpoint, read_optimizer
 from ..model.features import feature_cache
 from ..model.sam2 import device_of, model_label, stock_weights
 from ..track.tables import difference, ending, plain, verdict, worst
@@ -340,7 +340,7 @@ def _last_figures(trainer, module, may_measure):
     return plain(module.result) if module.measured==steps else None
 
 # %% ../../nbs/44_train.trainer.ipynb #543bfd42
-def _about(file): return read_checkpoint(file)[1] if file.is_file() else {}
+def _about(file): return read_about(file) if file.is_file() else {}
 
 def _agreed(file): return told(lambda: _about(file), file.name)        # rank 0 has read it
 
