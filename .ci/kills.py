@@ -8,9 +8,10 @@ some, which meet by srun's variables. The model draws random numbers: it has dro
 schedule, what the checkpoints say of themselves, best.ckpt, and metrics.csv and metrics.json as they stand. Exit code
 1 if anything differs.
 """
-import argparse, json, os, random, re, shutil, signal, socket, sys, tarfile, tempfile, time
+import argparse, json, os, random, re, shutil, signal, socket, sys, tarfile, tempfile, threading, time
 from pathlib import Path
 import torch
+from tqdm import tqdm
 from sam2_video_nb.cli import sam2_video_train
 from sam2_video_nb.core import ModelError
 from sam2_video_nb.data.synth import write_synth
@@ -212,6 +213,7 @@ def main():
     a = p.parse_args()
     if not hasattr(os, 'fork'): raise SystemExit('skipped: processes cannot be forked here')
     torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())       # its own is shared by all forks, and a killed one may hold it for ever
     at = Path(a.out or tempfile.mkdtemp()).resolve()
     at.mkdir(parents=True, exist_ok=True)
     base, rng, kills, wrong, again = material(at), random.Random(a.seed), 0, [], 0
