@@ -528,7 +528,7 @@ class TrainerConf(Settings, group='trainer'):
     num_nodes:int = opt(1, "machines", lo=1)
     precision:Optional[str] = opt(None,
         "of the arithmetic; empty: bf16-mixed (a third of the time, two digits) on a GPU that computes in it, "
-        "else 32-true; bf16-mixed pays on a CPU with avx512_bf16, too: a quarter less time; never half for the whole "
+        "else 32-true; bf16-mixed pays on a CPU with avx512_bf16, too: a third less time; never half for the whole "
         "model: SAM 2 computes positions in full precision",
         choices=['32-true', '16-mixed', 'bf16-mixed', '32', '16', 'bf16'])
     fast_dev_run:Any = opt(False, "this many batches of everything, and no files", check=true_false_or_count)

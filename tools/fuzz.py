@@ -623,7 +623,8 @@ class Debug(Target):
             how = data.draw(st().integers(0, 3))
             if how==0: home[k] = copy.deepcopy(pick(data, kinds))
             elif how==1: del home[k]
-            elif how==2 and isinstance(home[k], torch.Tensor) and home[k].ndim: home[k] = home[k][:data.draw(st().integers(0, 1))]
+            elif how==2 and isinstance(home[k], torch.Tensor) and home[k].ndim:
+                home[k] = home[k][:data.draw(st().integers(0, 1))]
             else: home[k] = value(data)
         about = dict(model='nano', image_size=32)
         torch.save(dict(state_dict={'a.b': torch.zeros(1)}, sam2_video_nb=about, debug=d), folder/'step.ckpt')
