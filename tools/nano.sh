@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the weights of nano that come with the package: pictures, videos of them, two trainings. Some two hours on one core.
+# Makes the weights of nano that come with the package: pictures, videos of them, four trainings. Some four hours on one core.
 #   tools/nano.sh CUTOUTS OUT
 # CUTOUTS/objects/*.png are pictures with transparency (of Debian's tuxpaint-stamps-default). Needs apt-get and dpkg-deb.
 set -eu
@@ -26,8 +26,17 @@ sam2_video_train $all model.checkpoint_path=random data.image_size=128 data.vide
 sam2_video_train $all model.checkpoint_path="$out/first/checkpoints/last.ckpt" data.image_size=192 \
     data.video_clip_length=5 data.stride=3 data.batch_size=4 optimizer.lr=8e-4 scheduler.warmup_steps=50 \
     trainer.max_steps=1700 seed=5 hydra.run.dir="$out/second"
+# once more at a constant pace, then larger, longer and faster videos, slower and slower
+sam2_video_train $all model.checkpoint_path="$out/second/checkpoints/last.ckpt" data.image_size=192 \
+    data.video_clip_length=5 data.stride=3 data.batch_size=4 optimizer.lr=6e-4 scheduler.type=constant \
+    scheduler.warmup_steps=50 trainer.max_steps=1250 seed=6 hydra.run.dir="$out/third"
+sam2_video_convert scenes "$out/pictures" "$out/larger" --videos 3500 --held-out 60 --frames 12 --size 256 --seed 8
+sam2_video_train $all data.train_path="$out/larger/train.json" data.val_path="$out/larger/val.json" \
+    model.checkpoint_path="$out/third/checkpoints/last.ckpt" data.image_size=256 data.video_clip_length=6 \
+    data.stride=4 'data.frame_interval=[1,2]' data.batch_size=3 optimizer.lr=8e-4 scheduler.warmup_steps=50 \
+    trainer.max_steps=1950 seed=7 hydra.run.dir="$out/fourth"
 
-python - "$out/second/checkpoints/last.ckpt" "$out/nano.safetensors" <<'PY'
+python - "$out/fourth/checkpoints/last.ckpt" "$out/nano.safetensors" <<'PY'
 import sys
 from sam2_video_nb.model.weights import read_weights, write_weights
 about = dict(model='nano', image_size=256, prompts=dict(prompt_type='mask', seen=['mask', 'point', 'box']))
