@@ -9,13 +9,15 @@ to 25 sequences of DAVIS's train split; reported on sequences of its val split, 
 
 Every recipe trains on the same clips for the same number of steps, and its last weights are scored: none is chosen.
 A run's figures are kept as FOLDER/PROTOCOL/RECIPE_SEED.json and a run that is there is skipped, so that many can be
-spread over days; --table prints what is there, and --json writes it for the documentation's page.
+spread over days (one that began from other weights is made again); --table prints what is there. The page
+nbs/benchmarks/recipes.ipynb reads the same files.
 """
 import argparse, json, statistics, tempfile, time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 import torch
 
+here = Path(__file__).resolve().parent/'recipes'
 rate = 1e-3      # of what trains with nano; the reference's rates are in the ratio of its own recipe
 ours = {
     'memory': ['recipe=memory'],
@@ -31,7 +33,7 @@ selection = ('rhino', 'surf', 'swing', 'tennis', 'train')    # of DAVIS's train 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument('protocol', choices=('built-in', 'real'))
-    p.add_argument('--out', default='recipes', help="folder of the figures")
+    p.add_argument('--out', default=str(here), help="folder of the figures")
     p.add_argument('--seeds', default='0,1,2')
     p.add_argument('--only', help="recipes, by commas; else all")
     p.add_argument('--steps', type=int, default=300)
@@ -42,7 +44,6 @@ def arguments():
     p.add_argument('--select', action='store_true', help="real: report on the selection sequences instead")
     p.add_argument('--policies', action='store_true', help="score what is remembered in other ways, too")
     p.add_argument('--table', action='store_true', help="print what is there, run nothing")
-    p.add_argument('--json', help="where the table's figures go")
     a = p.parse_args()
     a.size = a.size or (128 if a.protocol=='built-in' else 192)
     unknown = set(a.only.split(','))-set(recipes) if a.only else ()
@@ -203,16 +204,19 @@ def scored(start, test, memory='window'):
     model, coco, how = load_model(start, device='cpu'), CocoVideo(test), Scoring(prompts=PromptConf(prompt_type='mask'))
     conf = PredictConf(memory=memory)
     found = [s for v in coco.videos for s in score_video(model, coco, v, how.policy, conf=conf)]
-    return [{k: getattr(s, k) for k in ('J', 'F', 'JF')} | dict(video=str(s.video), obj=str(s.obj)) for s in found]
+    def plain(s): return {k: round(getattr(s, k), 4) for k in ('J', 'F', 'JF')} | dict(video=str(s.video), obj=str(s.obj))
+    return [plain(s) for s in found]
 
-def run(a, recipe, seed, data, file):
+def is_done(file, begun): return file.exists() and json.loads(file.read_text())['begun']==begun
+
+def run(a, recipe, seed, data, file, begun):
     "One run, kept as JSON"
     train, test = data
     with tempfile.TemporaryDirectory() as folder:
         start, told = run_reference(a, seed, train, folder) if recipe=='reference' else \
             run_ours(a, recipe, seed, train, Path(folder)/'run')
         ways = ('window', 'quality', 'tree') if a.policies else ('window',)
-        out = dict(recipe=recipe, seed=seed, steps=a.steps, size=a.size, base=str(a.base), **told,
+        out = dict(recipe=recipe, seed=seed, steps=a.steps, size=a.size, base=Path(a.base).name, begun=begun, **told,
             scores={way: scored(start, test, way) for way in ways})
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(out))
@@ -225,7 +229,8 @@ def rows(folder, way='window'):
     from sam2_video_nb.core import generator
     from sam2_video_nb.track.tables import difference
     found = {r: [json.loads(f.read_text()) for f in sorted(folder.glob(f'{r}_*.json'))] for r in recipes}
-    found = {r: [o for o in runs if way in o['scores']] for r, runs in found.items()}
+    begun = {o['begun'] for o in found['zero-shot']}         # what began elsewhere is another table
+    found = {r: [o for o in runs if way in o['scores'] and o['begun'] in begun] for r, runs in found.items()}
     before = found['zero-shot'][0]['scores'][way] if found['zero-shot'] else []
     for r, runs in found.items():
         if not runs: continue
@@ -258,17 +263,18 @@ def main():
     a = arguments()
     folder = Path(a.out)/(a.protocol + ('_selection' if a.select else ''))
     if not a.table:
+        from sam2_video_nb.model.weights import read_start, weights_hash
+        begun = weights_hash(read_start(a.base, 'nano', a.size).weights)
         with tempfile.TemporaryDirectory() as tmp:
             data = data_of(a, tmp)
             todo = [(r, s) for s in map(int, a.seeds.split(',')) for r in (a.only.split(',') if a.only else recipes)]
             for recipe, seed in todo:
                 file = folder/f'{recipe}_{seed}.json'
-                if file.exists() or (recipe=='zero-shot' and seed!=int(a.seeds.split(',')[0])): continue
-                out = run(a, recipe, seed, data, file)
+                if is_done(file, begun) or (recipe=='zero-shot' and seed): continue       # nothing is drawn there
+                out = run(a, recipe, seed, data, file, begun)
                 said = ', '.join(f"{way} J&F {mean(s):.3f}" for way, s in out['scores'].items())
                 print(f"{a.protocol} {recipe} seed {seed}: {said}, {out.get('cpu_seconds', 0):.0f} CPU s", flush=True)
     found = [r for way in ('window', 'quality', 'tree') for r in rows(folder, way)]
     print('\n'.join(table(found)))
-    if a.json: Path(a.json).write_text(json.dumps({a.protocol: found}, indent=1))
 
 if __name__ == '__main__': main()
