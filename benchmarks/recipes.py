@@ -204,7 +204,8 @@ def scored(start, test, memory='window'):
     model, coco, how = load_model(start, device='cpu'), CocoVideo(test), Scoring(prompts=PromptConf(prompt_type='mask'))
     conf = PredictConf(memory=memory)
     found = [s for v in coco.videos for s in score_video(model, coco, v, how.policy, conf=conf)]
-    def plain(s): return {k: round(getattr(s, k), 4) for k in ('J', 'F', 'JF')} | dict(video=str(s.video), obj=str(s.obj))
+    def plain(s):
+        return {k: round(getattr(s, k), 4) for k in ('J', 'F', 'JF')} | dict(video=str(s.video), obj=str(s.obj))
     return [plain(s) for s in found]
 
 def is_done(file, begun): return file.exists() and json.loads(file.read_text())['begun']==begun
