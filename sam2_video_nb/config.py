@@ -532,7 +532,7 @@ class TrainerConf(Settings, group='trainer'):
         "model: SAM 2 computes positions in full precision",
         choices=['32-true', '16-mixed', 'bf16-mixed', '32', '16', 'bf16'])
     fast_dev_run:Any = opt(False, "this many batches of everything, and no files", check=true_false_or_count)
-    max_epochs:Optional[int] = opt(None, "empty: 5 for the built-in data, else 10", lo=-1, check=not_zero)
+    max_epochs:Optional[int] = opt(None, "empty: 4 for the built-in data, else 10", lo=-1, check=not_zero)
     min_epochs:Optional[int] = opt(None, "", lo=0)
     max_steps:int = opt(-1, "optimizer steps; -1: no limit", lo=-1, check=not_zero)
     min_steps:Optional[int] = opt(None, "", lo=0)

@@ -62,7 +62,7 @@ def fill_in(
     if first and unsaid: cfg.prompts.mix = dict(first_mix)
     fill('prompts.prompt_type', 'mixed' if first else 'mask')
     fill('data.batch_size', 2 if built_in else 1)
-    fill('trainer.max_epochs', 5 if built_in else 10)
+    fill('trainer.max_epochs', 4 if built_in else 10)
 
 # %% ../../nbs/43_train.module.ipynb #73c2dfd4
 def resolve_with_start(
