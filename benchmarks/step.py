@@ -77,7 +77,8 @@ def ours(a, batch, dropout=True):
     from sam2_video_nb.model.losses import VideoLoss
     from sam2_video_nb.model.sam2 import build_model
     other = dict(memory_token_keep=a.tokens, object_chunk=a.object_chunk, bptt_frames=a.bptt) if dropout else {}
-    conf = ModelConf(config_path=a.arch, trainable_modules=['memory_attention', 'memory_encoder'], **modes[a.mode],
+    trains = ['memory_attention', 'memory_encoder']
+    conf = ModelConf(config_path=a.arch, checkpoint_path='random', trainable_modules=trains, **modes[a.mode],
         **other)      # the losses are compared without them
     model = build_model(conf, a.size).train().to(a.device)
     if not dropout: no_dropout(model)
