@@ -8,12 +8,13 @@ __all__ = ['limits', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataErro
            'read_image', 'picture_size', 'normalised', 'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle',
            'rle_decode', 'rle_areas', 'any_pixel', 'resize_masks', 'Clip', 'ClipBatch', 'on_device', 'rows_of',
            'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error', 'written_whole',
-           'append_whole', 'counted', 'safe_name', 'is_line']
+           'save_picture', 'append_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, re, stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
@@ -550,6 +551,17 @@ def written_whole(
         raise
     finally:
         with suppress(OSError): tmp.unlink()       # there is none, or a disk that can only be read
+
+# %% ../nbs/01_core.ipynb #84bdf2a0
+def save_picture(
+    im:Image.Image,
+    path,   # File to write, as `written_whole` gives it; its ending says what kind
+    **how   # As for `Image.save`
+):
+    "Write a picture, all of it; raises `OSError`"
+    buf = BytesIO()
+    im.save(buf, Image.registered_extensions()[Path(path).suffix.lower()], **how)
+    Path(path).write_bytes(buf.getbuffer())
 
 # %% ../nbs/01_core.ipynb #8e98e2c8
 def append_whole(

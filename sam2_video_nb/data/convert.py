@@ -392,7 +392,7 @@ def _category_ids(videos):
 # %% ../../nbs/17_data.convert.ipynb #649d75dd
 def _save(im, dst):
     "Write a picture of a stream"
-    with written_whole(dst) as p: im.save(p, **(dict(quality=95) if dst.suffix in ('.jpg', '.jpeg') else {}))
+    with written_whole(dst) as p: save_picture(im, p, **(dict(quality=95) if dst.suffix in ('.jpg', '.jpeg') else {}))
 
 def _place_frames(frames, folder, link, stream=None):
     "Put the frames of a video into its folder"

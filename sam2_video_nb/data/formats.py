@@ -624,8 +624,8 @@ def _ctc_back(coco, vid, number, out):
     "Write the frames, the labels and the table of tracks of one video"
     labels, at = _label_volume(coco, vid, np.uint16), out/f'{number}_GT/TRA'
     for t, a in enumerate(labels):
-        with written_whole(out/f'{number}/t{t:03}.tif') as p: coco.image(vid, t).convert('L').save(p)
-        with written_whole(at/f'man_track{t:03}.tif') as p: Image.fromarray(a).save(p)
+        with written_whole(out/f'{number}/t{t:03}.tif') as p: save_picture(coco.image(vid, t).convert('L'), p)
+        with written_whole(at/f'man_track{t:03}.tif') as p: save_picture(Image.fromarray(a), p)
     seen = {int(i): np.flatnonzero((labels==i).any((1, 2))) for i in np.unique(labels[labels>0])}
     with written_whole(at/'man_track.txt') as p:
         p.write_text(''.join(f'{i} {ts[0]} {ts[-1]} 0\n' for i, ts in seen.items()))

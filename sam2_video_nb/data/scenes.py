@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 from ..core import DataError, counted, generator, open_picture, picture_size, rand, randint, read_image
-from ..core import written_whole
+from ..core import save_picture, written_whole
 from .coco import write_coco
 from .convert import _files, _pictures, check_size, mask_for, size_of_picture
 from .formats import _picture_root, _picture_within, _read_export, _mask
@@ -409,7 +409,7 @@ def _write_scene(vid, name, first, folder, quality):
     "Frames as JPEG; images and annotations as rows of JSON"
     images, anns = video_json(vid, name, first)
     for row, im in zip(images, vid.images):
-        with written_whole(folder/row['file_name']) as p: Image.fromarray(im).save(p, format='jpeg', quality=quality)
+        with written_whole(folder/row['file_name']) as p: save_picture(Image.fromarray(im), p, quality=quality)
     return images, anns
 
 def _split_scenes(make, n, split, first, seed, out, progress):

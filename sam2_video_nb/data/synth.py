@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np, torch
 import torch.nn.functional as F
 from PIL import Image
-from ..core import DataError, generator, rand, randint, rle_encode, written_whole
+from ..core import DataError, generator, rand, randint, rle_encode, save_picture, written_whole
 from .coco import write_coco
 from tqdm.auto import tqdm
 
@@ -396,7 +396,7 @@ def _finished(
 # %% ../../nbs/13_data.synth.ipynb #c041
 def _save(im, path):
     "One frame as JPEG; whole, since another run may be reading it"
-    with written_whole(path) as p: Image.fromarray(im).save(p, quality=92)
+    with written_whole(path) as p: save_picture(Image.fromarray(im), p, quality=92)
 
 def _write_video(
     vid:SynthVideo, name:str,  # The video, its id
