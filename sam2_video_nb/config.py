@@ -394,11 +394,39 @@ class PromptConf(Settings, group='prompts'):
         "mixed: the share of each kind", check=shares_of_kinds)
     num_pos_points:int = opt(1, "point: clicks on the object", lo=1)
     num_neg_points:int = opt(0, "point: clicks beside it", lo=0)
-    include_center:bool = opt(True,
+    include_center:Optional[bool] = opt(None,
         "point: the first click is the point of the object farthest from its border; the others are drawn "
-        "uniformly")
-    box_jitter:float = opt(0.,
-        "box: furthest that a corner moves when training, as a share of the box's side", lo=0)
+        "uniformly; empty: true, or what preset says")
+    box_jitter:Optional[float] = opt(None,
+        "box: furthest that a corner moves when training, as a share of the box's side; empty: 0, or what preset says",
+        lo=0)
+    box_jitter_most:Optional[float] = opt(None,
+        "box: furthest that a corner moves, in pixels of the square; empty: as far as box_jitter says", lo=0)
+    preset:Optional[str] = opt(None,
+        "reference: as SAM 2 was trained: half masks, else points and boxes with seven corrections on one or two "
+        "frames; it fills in what is empty here. A step costs up to half as much again",
+        choices=['reference'])
+    cond_frames:Optional[int] = opt(None,
+        "training: frames on which an object is prompted before it is tracked: the first where it is seen, and others "
+        "where it is visible; more teach to use later prompts, and leave fewer frames to track; empty: 1", lo=1)
+    clicks:Optional[int] = opt(None,
+        "training: corrections on each frame of click_frames: a click where the prediction is wrong, with the last "
+        "mask fed back; for objects prompted by point or box; each costs a run of the decoder; empty: 0", lo=0)
+    click_frames:Optional[int] = opt(None,
+        "training: frames that are corrected, those with a prompt first; empty: as many as cond_frames", lo=1)
+    vary:Optional[bool] = opt(None,
+        "training: draw for each clip how many of cond_frames and click_frames there are; empty: true")
+    click_at:Optional[str] = opt(None,
+        "corrections: uniform: any pixel of the error; center: the one farthest from the error's border, as people do; "
+        "empty: uniform", choices=['uniform', 'center'])
+    truth_clicks:Optional[float] = opt(None,
+        "corrections: the share that is drawn from the object instead of the error, so that not all is made for "
+        "errors; empty: 0", lo=0, hi=1)
+    click_noise:Optional[float] = opt(None,
+        "training: furthest that a click moves, as a share of the object's size; it stays where what it says is "
+        "true; empty: 0", lo=0)
+    keep_clicked:Optional[bool] = opt(None,
+        "corrections: a corrected frame is remembered as one with a prompt, so that it is never forgotten; empty: true")
 
 # %% ../nbs/00_config.ipynb #b92a3dee
 @dataclass
