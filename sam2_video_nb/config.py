@@ -468,6 +468,10 @@ class ModelConf(Settings, group='model'):
         "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses, in "
         "pieces) or frame (each frame as a whole: the least memory, a fifth more operations than parts)",
         choices=['none', 'parts', 'frame'])
+    presence_gate:str = opt('hard',
+        "while training: hard: a mask goes into memory if the object is said to be present, as in SAM 2; soft: as much "
+        "of it as the score says, so that one wrong score does not cut the mask's gradient. Tracking is always hard, so "
+        "soft trains a little beside what is used", choices=['hard', 'soft'])
     attention_dropout:bool = opt(True,
         "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, and a GPU can "
         "use its fused attention")

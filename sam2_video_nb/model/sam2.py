@@ -8,11 +8,11 @@ __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_
            'base_size', 'model_label', 'default_size', 'model_config', 'BuildLimit', 'build_sam2', 'matching',
            'set_trainable', 'set_mode', 'Lora', 'lora_of', 'add_adapters', 'stock_weights', 'Features', 'encode',
            'memory_rows', 'with_memory', 'fitting_weights', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap',
-           'StepOut', 'keeps_little', 'frame_step', 'frame_candidates', 'Clicker', 'clicked_step', 'Group',
-           'group_objects', 'group_steps', 'group_step', 'no_attention_dropout', 'SAM2VideoModel', 'ClipPlan',
-           'clip_plan', 'livelier', 'apart', 'prompt_points', 'corrects', 'unreachable', 'informative', 'GradientAudit',
-           'device_of', 'in_precision', 'default_precision', 'look_nearby', 'from_start', 'load_model',
-           'freeze_unreachable', 'what_trains', 'build_model', 'resolve_start']
+           'StepOut', 'keeps_little', 'both', 'is_soft', 'softly_gated', 'frame_step', 'frame_candidates', 'Clicker',
+           'clicked_step', 'Group', 'group_objects', 'group_steps', 'group_step', 'no_attention_dropout',
+           'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points', 'corrects', 'unreachable',
+           'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision', 'look_nearby',
+           'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model', 'resolve_start']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
@@ -536,9 +536,13 @@ def keeps_little(sam2)->bool:
 def _encode_memory(sam2, step, high, presence, from_points, predictor_memory):
     "Spatial memory of a frame from its mask's logits (n,1,S,S)"
     # what the arguments hold is kept until the backward pass: nothing but what is needed
-    encode, args = sam2._encode_new_memory, (step.maps[-1:], step.sizes, high, presence, from_points)
+    soft = is_soft(sam2)
+    here = torch.ones_like(presence) if soft else presence       # the mark of an absent object comes softly, below
+    encode, args = sam2._encode_new_memory, (step.maps[-1:], step.sizes, high, here, from_points)
     again = keeps_little(sam2) and not ours_serve(high)      # else the memory encoder itself keeps little
     mem, pos = checkpoint(encode, *args, use_reentrant=False) if again else encode(*args)
+    if soft and sam2.no_obj_embed_spatial is not None:
+        mem = mem + (1-presence.sigmoid())[...,None,None]*sam2.no_obj_embed_spatial[...,None,None]
     pos = [p[:1].clone().expand_as(p) for p in pos]        # of all objects alike
     return dict(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)
 
@@ -551,6 +555,40 @@ def _memory(sam2, step, out, from_points, prompted, remember, predictor_memory):
         from_points, S = prompted or from_points, sam2.image_size
         if from_points: high = nn.functional.interpolate(low, size=(S, S), mode='bilinear', align_corners=False)
     return memory | _encode_memory(sam2, step, high, presence, from_points, predictor_memory)
+
+# %% ../../nbs/22_model.sam2.ipynb #875023d3
+def _pointer(sam2, token, presence, soft=False):
+    "The object pointer (n,C) of a decoder token (n,C), mixed with that of an absent object as SAM 2 does"
+    ptr = sam2.obj_ptr_proj(token)
+    if not sam2.pred_obj_scores: return ptr
+    here = presence.sigmoid() if soft or sam2.soft_no_obj_ptr else (presence > 0).float()
+    return (here*ptr if sam2.fixed_no_obj_ptr else ptr) + (1-here)*sam2.no_obj_ptr
+
+# %% ../../nbs/22_model.sam2.ipynb #01cb96ee
+def both(
+    a:Tensor,    # Logits
+    b:Tensor     # Logits that can be broadcast to them
+)->Tensor:       # Logits
+    "The logit of the product of two probabilities"
+    log_p = nn.functional.logsigmoid(a) + nn.functional.logsigmoid(b)
+    return log_p - torch.log(-torch.expm1(log_p.clamp(max=-1e-6)))
+
+def is_soft(sam2)->bool:
+    "Does the object score gate softly? Never when tracking"
+    return getattr(sam2, 'presence_gate', 'hard')=='soft' and sam2.training and sam2.pred_obj_scores
+
+def softly_gated(
+    sam2, tap:DecoderTap,
+    out:tuple       # What SAM 2's heads gave, gated hard
+)->tuple:           # The same, gated softly: what goes on to memory and to the next click
+    "The object score as a gate that lets some of it through"
+    multi, high_multi, ious, _, _, _, score = out
+    rows, best = torch.arange(len(score), device=score.device), tap.ious.argmax(-1)
+    token = tap.tokens[rows, best.clamp(max=tap.tokens.shape[1]-1)]
+    low = both(tap.logits[rows, best][:,None].float(), score[...,None,None].float())
+    S = sam2.image_size
+    high = nn.functional.interpolate(low, size=(S, S), mode='bilinear', align_corners=False)
+    return multi, high_multi, ious, low, high, _pointer(sam2, token, score, soft=True), score
 
 # %% ../../nbs/22_model.sam2.ipynb #s210
 def frame_step(
@@ -570,16 +608,10 @@ def frame_step(
     "SAM 2 on one frame, for `n` objects that can share a call"
     step = _step_out(sam2, tap, feats, t, bank, num_frames, prompts, reverse, known, prev)
     by_mask = prompts is not None and step.points is None
-    fo = _frame_out(step.out, tap, given=by_mask and sam2.use_mask_input_as_output_without_sam)
-    return fo, _memory(sam2, step, step.out, step.points is not None, prompts is not None, remember, predictor_memory)
-
-# %% ../../nbs/22_model.sam2.ipynb #c039
-def _pointer(sam2, token, presence):
-    "The object pointer (n,C) of a decoder token (n,C), mixed with that of an absent object as SAM 2 does"
-    ptr = sam2.obj_ptr_proj(token)
-    if not sam2.pred_obj_scores: return ptr
-    here = presence.sigmoid() if sam2.soft_no_obj_ptr else (presence > 0).float()
-    return (here*ptr if sam2.fixed_no_obj_ptr else ptr) + (1-here)*sam2.no_obj_ptr
+    given = by_mask and sam2.use_mask_input_as_output_without_sam
+    out = softly_gated(sam2, tap, step.out) if is_soft(sam2) and not given else step.out
+    fo = _frame_out(out, tap, given=given)
+    return fo, _memory(sam2, step, out, step.points is not None, prompts is not None, remember, predictor_memory)
 
 # %% ../../nbs/22_model.sam2.ipynb #f47546c6
 def frame_candidates(
@@ -628,12 +660,14 @@ def clicked_step(
 )->tuple:                  # `FrameOut`s: as predicted, and after each click; and what to remember
     "SAM 2 on one frame that is corrected"
     step = _step_out(sam2, tap, feats, t, bank, num_frames, prompts)
-    points, out, fos = step.points, step.out, [_frame_out(step.out, tap, given=False)]
+    def gated(out): return softly_gated(sam2, tap, out) if is_soft(sam2) else out
+    points, out = step.points, gated(step.out)
+    fos = [_frame_out(out, tap, given=False)]
     pix, fine = step.decoded
     for k in range(clicks):
         points = concat_points(points, *click(k, out[4]))
-        out = sam2._forward_sam_heads(backbone_features=pix, point_inputs=points, mask_inputs=out[3],
-            high_res_features=fine, multimask_output=sam2._use_multimask(step.first, points))
+        out = gated(sam2._forward_sam_heads(backbone_features=pix, point_inputs=points, mask_inputs=out[3],
+            high_res_features=fine, multimask_output=sam2._use_multimask(step.first, points)))
         fos.append(_frame_out(out, tap, given=False))
     return fos, _memory(sam2, step, out, points is not None, prompts is not None, remember, predictor_memory)
 
@@ -768,7 +802,8 @@ class SAM2VideoModel(nn.Module):
         attention_dropout=True,          # As SAM 2 has it; False: none of attention to memory
         lora:Optional[Lora]=None,        # Adapters, which train besides
         token_keep=1.,                   # Share of the memory's tokens that training looks at
-        object_chunk:Optional[int]=None  # Objects computed at a time; None: all
+        object_chunk:Optional[int]=None, # Objects computed at a time; None: all
+        presence_gate='hard'             # soft: a wrong object score does not cut the mask's gradient
     ):
         super().__init__()
         if bptt_frames==1:
@@ -777,6 +812,7 @@ class SAM2VideoModel(nn.Module):
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
         self.keep, self.token_keep, self.object_chunk = keep, token_keep, object_chunk
+        sam2.presence_gate = presence_gate
         for m in (sam2.memory_attention, sam2.memory_encoder):
             if hasattr(m, 'keep'): m.keep('all' if keep=='all' else 'little')     # SAM 2's own keep all
         if not attention_dropout: no_attention_dropout(sam2)
@@ -1186,7 +1222,8 @@ def build_model(
     model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
                        bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
                        keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout,
-                       lora=lora_of(conf, seed), token_keep=conf.memory_token_keep, object_chunk=conf.object_chunk)
+                       lora=lora_of(conf, seed), token_keep=conf.memory_token_keep, object_chunk=conf.object_chunk,
+                       presence_gate=conf.presence_gate)
     model.prompts = prompts or model.prompts
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if random and not weights.get('presence'): _always_present(model.sam2)
