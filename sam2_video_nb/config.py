@@ -435,8 +435,7 @@ class ModelConf(Settings, group='model'):
     name:Optional[str] = opt(None,
         "nano, tiny, small, base_plus or large: the same as that name given as config_path")
     config_path:Optional[str] = opt(None,
-        "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano",
-        path=isfile)
+        "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano", path=isfile)
     checkpoint_path:Optional[str] = opt(None,
         "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official "
         "ones of model.name; nano: those that come with the package; random: none; empty: nano for nano, else random",
@@ -447,8 +446,7 @@ class ModelConf(Settings, group='model'):
         path=exists)
     trainable_modules:Any = opt(None,
         "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
-        "nano without a checkpoint",
-        several=str)
+        "nano without a checkpoint", several=str)
     lora_rank:int = opt(0,
         "train two small matrices of so many rows (8, say) beside each layer of lora_targets, which stays as it is; an "
         "export is plain SAM 2; trainable_modules train besides if given. Needs the extra lora; 0: none", lo=0)
@@ -469,9 +467,8 @@ class ModelConf(Settings, group='model'):
         "pieces) or frame (each frame as a whole: the least memory, a fifth more operations than parts)",
         choices=['none', 'parts', 'frame'])
     presence_gate:str = opt('hard',
-        "while training: hard: a mask goes into memory if the object is said to be present, as in SAM 2; soft: as much "
-        "of it as the score says, so that one wrong score does not cut the mask's gradient. Tracking is always hard, so "
-        "soft trains a little beside what is used", choices=['hard', 'soft'])
+        "training: hard: a mask is remembered if its object is said to be there, as in SAM 2; soft: as much of it as "
+        "the score says: a wrong one does not cut the gradient, but tracking is always hard", choices=['hard', 'soft'])
     attention_dropout:bool = opt(True,
         "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, and a GPU can "
         "use its fused attention")
@@ -481,8 +478,7 @@ class ModelConf(Settings, group='model'):
         lo=0.05, hi=1)
     object_chunk:Optional[int] = opt(None,
         "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
-        "computed twice; empty: all together",
-        lo=1)
+        "computed twice; empty: all together", lo=1)
     predictor_memory:bool = opt(False,
         "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
         "tracking always does")

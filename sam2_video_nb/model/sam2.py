@@ -694,8 +694,8 @@ class Group:
 def group_objects(
     prompt_frame,   # (O,) frame on which each is prompted
     num_frames,     # (O,) frames of each one's video
-    more=None,      # (O,) `MorePrompts` of each, or None
-    most=None       # Objects of a group; None: all
+    most=None,      # Objects of a group; None: all
+    more=None       # (O,) `MorePrompts` of each, or None
 )->list:            # Groups
     "Objects sorted into groups"
     rows_of, more = {}, more or [None]*len(prompt_frame)
@@ -938,7 +938,7 @@ def forward(self:SAM2VideoModel,
     pairs, row_of = plan.frames()
     feats = self._features(batch, pairs)
     more = [p.more for p in prompts]
-    groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos], more, self.object_chunk)
+    groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos], self.object_chunk, more)
     chunks, click = [[g] for g in groups] if self.object_chunk else [groups], Clicker(batch.masks, prompts)
     def step(t, groups): return self._frame(t, feats, plan, row_of, groups, prompts, click)
     again = torch.is_grad_enabled() and (self.keep=='frame' or bool(self.bptt_frames) or len(chunks) > 1)
