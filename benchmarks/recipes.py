@@ -1,6 +1,6 @@
 """Which recipe makes a better tracker: what trains, the reference's recipe and the old system's, over several seeds.
 
-    python benchmarks/recipes.py built-in [--out FOLDER] [--seeds 0,1,2] [--only memory,full] [--steps 300] [--table]
+    python benchmarks/recipes.py built-in [--out FOLDER] [--seeds 0,1,2] [--only memory,full] [--steps 200] [--table]
     python benchmarks/recipes.py real --davis-train DIR --davis DIR --base nano_stills.safetensors [...]
 
 built-in: from the nano that comes with the package to the built-in cells, where what is remembered has to tell cells
@@ -9,7 +9,7 @@ to 25 sequences of DAVIS's train split; reported on sequences of its val split, 
 
 Every recipe trains on the same clips for the same number of steps, and its last weights are scored: none is chosen.
 A run's figures are kept as FOLDER/PROTOCOL/RECIPE_SEED.json and a run that is there is skipped, so that many can be
-spread over days (one that began from other weights is made again); --table prints what is there. The page
+spread over days (one of other weights, steps or size is made again); --table prints what is there. The page
 nbs/benchmarks/recipes.ipynb reads the same files.
 """
 import argparse, json, statistics, tempfile, time
@@ -36,7 +36,7 @@ def arguments():
     p.add_argument('--out', default=str(here), help="folder of the figures")
     p.add_argument('--seeds', default='0,1,2')
     p.add_argument('--only', help="recipes, by commas; else all")
-    p.add_argument('--steps', type=int, default=300)
+    p.add_argument('--steps', type=int, default=200)
     p.add_argument('--size', type=int, help="input in pixels; else 128 built-in, 192 real")
     p.add_argument('--base', default='nano', help="weights to start from")
     p.add_argument('--davis-train', help="DAVIS folder: its train split")
@@ -208,7 +208,17 @@ def scored(start, test, memory='window'):
         return {k: round(getattr(s, k), 4) for k in ('J', 'F', 'JF')} | dict(video=str(s.video), obj=str(s.obj))
     return [plain(s) for s in found]
 
-def is_done(file, begun): return file.exists() and json.loads(file.read_text())['begun']==begun
+def alike(o):
+    "What runs of one table have in common: the weights that they began from, steps and size"
+    return o['begun'], o.get('steps'), o.get('size')
+
+def ways_of(a): return ('window', 'quality', 'tree') if a.policies else ('window',)
+
+def is_done(a, file, begun):
+    "Is there such a run already, scored in all ways that are asked for"
+    if not file.exists(): return False
+    o = json.loads(file.read_text())
+    return alike(o)==(begun, a.steps, a.size) and {*ways_of(a)} <= {*o['scores']}
 
 def run(a, recipe, seed, data, file, begun):
     "One run, kept as JSON"
@@ -216,9 +226,8 @@ def run(a, recipe, seed, data, file, begun):
     with tempfile.TemporaryDirectory() as folder:
         start, told = run_reference(a, seed, train, folder) if recipe=='reference' else \
             run_ours(a, recipe, seed, train, Path(folder)/'run')
-        ways = ('window', 'quality', 'tree') if a.policies else ('window',)
         out = dict(recipe=recipe, seed=seed, steps=a.steps, size=a.size, base=Path(a.base).name, begun=begun, **told,
-            scores={way: scored(start, test, way) for way in ways})
+            scores={way: scored(start, test, way) for way in ways_of(a)})
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(out))
     return out
@@ -230,8 +239,8 @@ def rows(folder, way='window'):
     from sam2_video_nb.core import generator
     from sam2_video_nb.track.tables import difference
     found = {r: [json.loads(f.read_text()) for f in sorted(folder.glob(f'{r}_*.json'))] for r in recipes}
-    begun = {o['begun'] for o in found['zero-shot']}         # what began elsewhere is another table
-    found = {r: [o for o in runs if way in o['scores'] and o['begun'] in begun] for r, runs in found.items()}
+    table = {alike(o) for o in found['zero-shot']}           # what is not like it belongs to another table
+    found = {r: [o for o in runs if way in o['scores'] and alike(o) in table] for r, runs in found.items()}
     before = found['zero-shot'][0]['scores'][way] if found['zero-shot'] else []
     for r, runs in found.items():
         if not runs: continue
@@ -271,7 +280,7 @@ def main():
             todo = [(r, s) for s in map(int, a.seeds.split(',')) for r in (a.only.split(',') if a.only else recipes)]
             for recipe, seed in todo:
                 file = folder/f'{recipe}_{seed}.json'
-                if is_done(file, begun) or (recipe=='zero-shot' and seed): continue       # nothing is drawn there
+                if is_done(a, file, begun) or (recipe=='zero-shot' and seed): continue       # nothing is drawn there
                 out = run(a, recipe, seed, data, file, begun)
                 said = ', '.join(f"{way} J&F {mean(s):.3f}" for way, s in out['scores'].items())
                 print(f"{a.protocol} {recipe} seed {seed}: {said}, {out.get('cpu_seconds', 0):.0f} CPU s", flush=True)

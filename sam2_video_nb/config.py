@@ -419,7 +419,7 @@ class ModelConf(Settings, group='model'):
         path=exists)
     trainable_modules:Any = opt(None,
         "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
-        "nano without a checkpoint",
+        "nano from random weights",
         several=str)
     lora_rank:int = opt(0,
         "train two small matrices of so many rows (8, say) beside each layer of lora_targets, which stays as it is; an "
@@ -445,7 +445,7 @@ class ModelConf(Settings, group='model'):
         "use its fused attention")
     memory_token_keep:float = opt(1.,
         "share of the memory's tokens that a frame looks at while training, drawn anew each time; 0.5 saves about a "
-        "tenth of a step and some memory, and trains on less than tracking sees; 1: all",
+        "tenth of the operations, and trains on less than tracking sees; 1: all",
         lo=0.05, hi=1)
     object_chunk:Optional[int] = opt(None,
         "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
@@ -528,8 +528,8 @@ class TrainerConf(Settings, group='trainer'):
     num_nodes:int = opt(1, "machines", lo=1)
     precision:Optional[str] = opt(None,
         "of the arithmetic; empty: bf16-mixed (a third of the time, two digits) on a GPU that computes in it, "
-        "else 32-true; bf16-mixed pays on a CPU with avx512_bf16, too: a third less time; never half for the whole "
-        "model: SAM 2 computes positions in full precision",
+        "else 32-true; a CPU with avx512_bf16 may gain, too (tiny at 256 px a third, at 128 px nothing); "
+        "never half for the whole model: SAM 2 computes positions in full precision",
         choices=['32-true', '16-mixed', 'bf16-mixed', '32', '16', 'bf16'])
     fast_dev_run:Any = opt(False, "this many batches of everything, and no files", check=true_false_or_count)
     max_epochs:Optional[int] = opt(None, "empty: 4 for the built-in data, else 10", lo=-1, check=not_zero)

@@ -601,7 +601,7 @@ def convert_tiff(
 
 # %% ../../nbs/18_data.formats.ipynb #af97bfa4
 def _save_stack(pages, path):
-    with written_whole(path) as p: pages[0].save(p, save_all=True, append_images=pages[1:])
+    with written_whole(path) as p: save_picture(pages[0], p, save_all=True, append_images=pages[1:])
 
 def back_tiff(
     json,                   # COCO-video JSON
