@@ -39,7 +39,8 @@ def material(at):
     (at/'pico.yaml').write_text(text.replace('dropout: 0.0', 'dropout: 0.2'))
     return [f'data.train_path={train}', f'data.val_path={val}', f'model.config_path={at}/pico.yaml',
         'model.trainable_modules=[memory_attention,memory_encoder]', 'data.image_size=64', 'data.batch_size=1',
-        'data.stride=2', 'data.video_clip_length=3', 'prompts.prompt_type=mixed', 'optimizer.lr=1e-3',
+        'data.stride=2', 'data.video_clip_length=3', 'prompts.preset=reference', 'prompts.clicks=2',
+        'optimizer.lr=1e-3',
         'trainer.accelerator=cpu', 'trainer.max_epochs=3', 'trainer.log_every_n_steps=1', 'eval.bootstrap=100',
         'trainer.enable_progress_bar=false', 'visualization.val_first_batch_every_n_epochs=1',
         f'eval.cache_dir={at}/baselines', f'output_dir={at}', 'resume=auto']

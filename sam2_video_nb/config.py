@@ -394,11 +394,39 @@ class PromptConf(Settings, group='prompts'):
         "mixed: the share of each kind", check=shares_of_kinds)
     num_pos_points:int = opt(1, "point: clicks on the object", lo=1)
     num_neg_points:int = opt(0, "point: clicks beside it", lo=0)
-    include_center:bool = opt(True,
+    include_center:Optional[bool] = opt(None,
         "point: the first click is the point of the object farthest from its border; the others are drawn "
-        "uniformly")
-    box_jitter:float = opt(0.,
-        "box: furthest that a corner moves when training, as a share of the box's side", lo=0)
+        "uniformly; empty: true, or what preset says")
+    box_jitter:Optional[float] = opt(None,
+        "box: furthest that a corner moves when training, as a share of the box's side; empty: 0, or what preset says",
+        lo=0)
+    box_jitter_most:Optional[float] = opt(None,
+        "box: furthest that a corner moves, in pixels of the square; empty: as far as box_jitter says", lo=0)
+    preset:Optional[str] = opt(None,
+        "reference: as SAM 2 was trained: half masks, else points and boxes with seven corrections on one or two "
+        "frames; it fills in what is empty here. A step costs up to half as much again",
+        choices=['reference'])
+    cond_frames:Optional[int] = opt(None,
+        "training: frames on which an object is prompted before it is tracked: the first where it is seen, and others "
+        "where it is visible; more teach to use later prompts, and leave fewer frames to track; empty: 1", lo=1)
+    clicks:Optional[int] = opt(None,
+        "training: corrections on each frame of click_frames: a click where the prediction is wrong, with the last "
+        "mask fed back; for objects prompted by point or box; each costs a run of the decoder; empty: 0", lo=0)
+    click_frames:Optional[int] = opt(None,
+        "training: frames that are corrected, those with a prompt first; empty: as many as cond_frames", lo=1)
+    vary:Optional[bool] = opt(None,
+        "training: draw for each clip how many of cond_frames and click_frames there are; empty: true")
+    click_at:Optional[str] = opt(None,
+        "corrections: uniform: any pixel of the error; center: the one farthest from the error's border, as people do; "
+        "empty: uniform", choices=['uniform', 'center'])
+    truth_clicks:Optional[float] = opt(None,
+        "corrections: the share that is drawn from the object instead of the error, so that not all is made for "
+        "errors; empty: 0", lo=0, hi=1)
+    click_noise:Optional[float] = opt(None,
+        "training: furthest that a click moves, as a share of the object's size; it stays where what it says is "
+        "true; empty: 0", lo=0)
+    keep_clicked:Optional[bool] = opt(None,
+        "corrections: a corrected frame is remembered as one with a prompt, so that it is never forgotten; empty: true")
 
 # %% ../nbs/00_config.ipynb #b92a3dee
 @dataclass
@@ -407,8 +435,7 @@ class ModelConf(Settings, group='model'):
     name:Optional[str] = opt(None,
         "nano, tiny, small, base_plus or large: the same as that name given as config_path")
     config_path:Optional[str] = opt(None,
-        "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano",
-        path=isfile)
+        "size by name, a YAML of the sam2 package (configs/sam2.1/…) or your own YAML; empty: nano", path=isfile)
     checkpoint_path:Optional[str] = opt(None,
         "weights to start from: .pt of SAM 2, .safetensors, a .ckpt or delta of ours; hub: the official "
         "ones of model.name; nano: those that come with the package; random: none; empty: nano for nano, else random",
@@ -419,8 +446,7 @@ class ModelConf(Settings, group='model'):
         path=exists)
     trainable_modules:Any = opt(None,
         "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
-        "nano from random weights",
-        several=str)
+        "nano from random weights", several=str)
     lora_rank:int = opt(0,
         "train two small matrices of so many rows (8, say) beside each layer of lora_targets, which stays as it is; an "
         "export is plain SAM 2; trainable_modules train besides if given. Needs the extra lora; 0: none", lo=0)
@@ -440,6 +466,9 @@ class ModelConf(Settings, group='model'):
         "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses, in "
         "pieces) or frame (each frame as a whole: the least memory, a fifth more operations than parts)",
         choices=['none', 'parts', 'frame'])
+    presence_gate:str = opt('hard',
+        "training: hard: a mask is remembered if its object is said to be there, as in SAM 2; soft: as much of it as "
+        "the score says: a wrong one does not cut the gradient, but tracking is always hard", choices=['hard', 'soft'])
     attention_dropout:bool = opt(True,
         "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, and a GPU can "
         "use its fused attention")
@@ -449,8 +478,7 @@ class ModelConf(Settings, group='model'):
         lo=0.05, hi=1)
     object_chunk:Optional[int] = opt(None,
         "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
-        "computed twice; empty: all together",
-        lo=1)
+        "computed twice; empty: all together", lo=1)
     predictor_memory:bool = opt(False,
         "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
         "tracking always does")

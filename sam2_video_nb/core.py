@@ -7,8 +7,8 @@ __all__ = ['limits', 'MEAN', 'STD', 'VISIBLE', 'ABSENT', 'UNLABELLED', 'DataErro
            'as_written', 'RankLost', 'Limits', 'set_limits', 'check_pixels', 'check_regular', 'open_picture',
            'read_image', 'picture_size', 'normalised', 'to_input', 'to_rgb', 'rle_encode', 'turned', 'to_rle',
            'rle_decode', 'rle_areas', 'any_pixel', 'resize_masks', 'Clip', 'ClipBatch', 'on_device', 'rows_of',
-           'Prompt', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error', 'written_whole',
-           'save_picture', 'append_whole', 'counted', 'safe_name', 'is_line']
+           'Prompt', 'MorePrompts', 'FrameOut', 'generator', 'rand', 'randint', 'on_disk', 'DiskError', 'disk_error',
+           'written_whole', 'save_picture', 'append_whole', 'counted', 'safe_name', 'is_line']
 
 # %% ../nbs/01_core.ipynb #c002
 import errno, hashlib, os, re, stat
@@ -449,6 +449,18 @@ class Prompt(NamedTuple):
     pts:Optional[Tensor]=None      # (P,2) float32, (x,y) pixels
     labels:Optional[Tensor]=None   # (P,) int32: 1 object, 0 background, 2 and 3 a box's corners
     mask:Optional[Tensor]=None     # (H,W) bool
+    more:Optional['MorePrompts']=None   # What a trainer says later on; None: nothing
+
+class MorePrompts(NamedTuple):
+    "What follows an object's first prompt while training"
+    prompts:tuple=()     # ((t, `Prompt`), …) on later frames of the clip, all given before it is tracked
+    frames:tuple=()      # Frames that are corrected, in their order
+    clicks:int=0         # Corrections on each
+    at:str='uniform'     # Where in the error: uniform, center
+    truth:float=0.       # Share of the corrections that is drawn from the object instead
+    noise:float=0.       # Furthest that a click moves, as a share of the object's size
+    keep:bool=True       # Are corrected frames remembered as those with a prompt?
+    seed:int=0           # Of the clicks
 
 # %% ../nbs/01_core.ipynb #06dcc6e8
 class FrameOut(NamedTuple):
@@ -459,6 +471,7 @@ class FrameOut(NamedTuple):
     best:Tensor          # (O,) int64, the candidate that goes on to memory
     low_res:Tensor       # (O,1,S/4,S/4) the best mask's logits, gated: -1024 where the object is said to be absent
     obj_ptr:Optional[Tensor]=None  # (O,C) object pointer
+    given:Optional[list]=None      # (O,) bool: was the mask an input, so that nothing is to be learnt? None: of none
 
 # %% ../nbs/01_core.ipynb #c016
 def generator(

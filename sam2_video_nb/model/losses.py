@@ -6,10 +6,11 @@
 __all__ = ['loss_terms', 'pixel_losses', 'loss_presets', 'at_once', 'pixel_mean', 'bce_loss', 'focal_loss', 'dice_loss',
            'mask_iou', 'iou_loss', 'presence_loss', 'temporal_loss', 'loss_weights', 'VideoLoss', 'upsample',
            'check_batch', 'objects_in', 'check_outs', 'kept_pixels', 'beside_ignored', 'judged', 'presence_sum',
-           'tied_zero']
+           'without_given', 'tied_zero']
 
 # %% ../../nbs/23_model.losses.ipynb #c002
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 import torch
 import torch.nn.functional as F
@@ -348,6 +349,19 @@ def step_terms(self:VideoLoss,
     if self.weights['presence']: sums['presence'] = presence_sum(out, batch, t)
     return sums, best
 
+# %% ../../nbs/23_model.losses.ipynb #206ef4ab
+def without_given(
+    outs,              # List over T frames of lists of `FrameOut`
+    batch:ClipBatch
+)->ClipBatch:          # The same where nothing was given
+    "A batch in which object-frames whose mask was the input are unlabelled"
+    given = [(t, o) for t, steps in enumerate(outs) if steps and steps[0].given
+             for o, g in enumerate(steps[0].given) if g]
+    if not given: return batch
+    state = batch.state.clone()
+    state[tuple(zip(*given))] = UNLABELLED
+    return replace(batch, state=state)
+
 # %% ../../nbs/23_model.losses.ipynb #d0e544a3
 def tied_zero(
     outs        # List over T frames of lists of `FrameOut`
@@ -408,9 +422,10 @@ def sums_and_counts(self:VideoLoss,
 )->tuple:             # Two times (k,), of the terms that have a weight
     "What each term adds up to, and over how many object-frames"
     check_outs(outs, batch)
-    beside, states = beside_ignored(batch), [s for frame in batch.state.tolist() for s in frame]
-    sums, last = self.clip_sums(outs, batch, beside)
-    seen = states.count(VISIBLE) if beside is None else judged(batch).sum()
+    learnt, beside = without_given(outs, batch), beside_ignored(batch)
+    states = [s for frame in learnt.state.tolist() for s in frame]
+    sums, last = self.clip_sums(outs, learnt, beside)
+    seen = states.count(VISIBLE) if beside is None else judged(learnt).sum()
     counts = dict.fromkeys(loss_terms, seen) | dict(presence=len(states)-states.count(UNLABELLED))
     if self.weights['temporal']:
         total, counts['temporal'] = self.temporal_terms(last, batch, beside)

@@ -8,11 +8,11 @@ __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_
            'base_size', 'model_label', 'default_size', 'model_config', 'BuildLimit', 'build_sam2', 'matching',
            'set_trainable', 'set_mode', 'Lora', 'lora_of', 'add_adapters', 'stock_weights', 'Features', 'encode',
            'memory_rows', 'with_memory', 'fitting_weights', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap',
-           'StepOut', 'keeps_little', 'frame_step', 'frame_candidates', 'Group', 'group_objects', 'group_step',
-           'no_attention_dropout', 'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points',
-           'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision',
-           'look_nearby', 'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model',
-           'resolve_start']
+           'StepOut', 'keeps_little', 'both', 'is_soft', 'softly_gated', 'frame_step', 'frame_candidates', 'Clicker',
+           'clicked_step', 'Group', 'group_objects', 'group_steps', 'group_step', 'no_attention_dropout',
+           'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points', 'corrects', 'unreachable',
+           'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision', 'look_nearby',
+           'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model', 'resolve_start']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 from hydra.utils import instantiate
+from sam2.utils.misc import concat_points
 from omegaconf import OmegaConf
 from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
@@ -34,7 +35,8 @@ from . import attention, encoders
 from .attention import ours_serve
 from .weights import Start, is_adapter, load_weights, merge_adapters, read_start, resume_point
 from .weights import stock_name
-from .prompts import PromptPolicy, as_trained, prompt_kinds, prompts_of, seen_prompts
+from .prompts import PromptPolicy, as_trained, correction, prompt_kinds, prompts_of
+from .prompts import seen_prompts, with_preset
 
 # %% ../../nbs/22_model.sam2.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -500,7 +502,7 @@ def _frame_out(sam_outputs, tap, given):
     logits, raw_ious, raw_score = tap.take()
     if given: logits = multi                                  # ±10 where the user drew it
     else: ious, score = raw_ious, raw_score
-    return FrameOut(logits.float(), ious.float(), score.float(), ious.argmax(-1), low, ptr)
+    return FrameOut(logits.float(), ious.float(), score.float(), ious.argmax(-1), low, ptr, [given]*len(logits))
 
 # %% ../../nbs/22_model.sam2.ipynb #c035
 class StepOut(NamedTuple):
@@ -508,7 +510,9 @@ class StepOut(NamedTuple):
     maps:list        # Features as SAM 2 takes them, 3 levels, (hw,n,C)
     sizes:list       # (h,w) of each
     out:tuple        # SAM 2's own output
-    by_points:bool   # Was it prompted with points
+    points:dict      # Points that it was prompted with; None: none
+    first:bool       # Is nothing remembered of the objects
+    decoded:tuple    # Of what the decoder made it: features with memory, and the two finer levels
 
 # %% ../../nbs/22_model.sam2.ipynb #851d2e73
 def _step_out(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False, known=False, prev=None):
@@ -519,9 +523,10 @@ def _step_out(sam2, tap, feats, t, bank, num_frames, prompts=None, reverse=False
     bank.keep = max(MemoryBank.keep, sam2.num_maskmem)
     points, masks = sam2_inputs(prompts, pos.device) if prompts else (None, None)
     first = prompts is not None and not known      # nothing is remembered of these objects
-    _, out, _, _ = sam2._track_step(t, first, maps, [pos], map_sizes, points, masks,   # the last level of pos is read
+    # of pos the last level is read
+    _, out, fine, pix = sam2._track_step(t, first, maps, [pos], map_sizes, points, masks,
                                     bank.as_sam2(t, reverse), num_frames, reverse, prev)
-    return StepOut(maps, map_sizes, out, points is not None)
+    return StepOut(maps, map_sizes, out, points, first, (pix, fine))
 
 # %% ../../nbs/22_model.sam2.ipynb #5dde6ff6
 def keeps_little(sam2)->bool:
@@ -531,11 +536,59 @@ def keeps_little(sam2)->bool:
 def _encode_memory(sam2, step, high, presence, from_points, predictor_memory):
     "Spatial memory of a frame from its mask's logits (n,1,S,S)"
     # what the arguments hold is kept until the backward pass: nothing but what is needed
-    encode, args = sam2._encode_new_memory, (step.maps[-1:], step.sizes, high, presence, from_points)
+    soft = is_soft(sam2)
+    here = torch.ones_like(presence) if soft else presence       # the mark of an absent object comes softly, below
+    encode, args = sam2._encode_new_memory, (step.maps[-1:], step.sizes, high, here, from_points)
     again = keeps_little(sam2) and not ours_serve(high)      # else the memory encoder itself keeps little
     mem, pos = checkpoint(encode, *args, use_reentrant=False) if again else encode(*args)
+    if soft and sam2.no_obj_embed_spatial is not None:
+        mem = mem + (1-presence.sigmoid())[...,None,None]*sam2.no_obj_embed_spatial[...,None,None]
     pos = [p[:1].clone().expand_as(p) for p in pos]        # of all objects alike
     return dict(maskmem_features=mem.bfloat16() if predictor_memory else mem, maskmem_pos_enc=pos)
+
+def _memory(sam2, step, out, from_points, prompted, remember, predictor_memory):
+    "What is to be remembered of a frame, by the last that was decoded on it"
+    _, _, _, low, high, pointer, presence = out
+    memory = dict(obj_ptr=pointer)
+    if not remember: return memory
+    if predictor_memory:      # which calls a frame "from points" whatever it was prompted with
+        from_points, S = prompted or from_points, sam2.image_size
+        if from_points: high = nn.functional.interpolate(low, size=(S, S), mode='bilinear', align_corners=False)
+    return memory | _encode_memory(sam2, step, high, presence, from_points, predictor_memory)
+
+# %% ../../nbs/22_model.sam2.ipynb #875023d3
+def _pointer(sam2, token, presence, soft=False):
+    "The object pointer (n,C) of a decoder token (n,C), mixed with that of an absent object as SAM 2 does"
+    ptr = sam2.obj_ptr_proj(token)
+    if not sam2.pred_obj_scores: return ptr
+    here = presence.sigmoid() if soft or sam2.soft_no_obj_ptr else (presence > 0).float()
+    return (here*ptr if sam2.fixed_no_obj_ptr else ptr) + (1-here)*sam2.no_obj_ptr
+
+# %% ../../nbs/22_model.sam2.ipynb #01cb96ee
+def both(
+    a:Tensor,    # Logits
+    b:Tensor     # Logits that can be broadcast to them
+)->Tensor:       # Logits
+    "The logit of the product of two probabilities"
+    log_p = nn.functional.logsigmoid(a) + nn.functional.logsigmoid(b)
+    return log_p - torch.log(-torch.expm1(log_p.clamp(max=-1e-6)))
+
+def is_soft(sam2)->bool:
+    "Does the object score gate softly? Never when tracking"
+    return getattr(sam2, 'presence_gate', 'hard')=='soft' and sam2.training and sam2.pred_obj_scores
+
+def softly_gated(
+    sam2, tap:DecoderTap,
+    out:tuple       # What SAM 2's heads gave, gated hard
+)->tuple:           # The same, gated softly: what goes on to memory and to the next click
+    "The object score as a gate that lets some of it through"
+    multi, high_multi, ious, _, _, _, score = out
+    rows, best = torch.arange(len(score), device=score.device), tap.ious.argmax(-1)
+    token = tap.tokens[rows, best.clamp(max=tap.tokens.shape[1]-1)]
+    low = both(tap.logits[rows, best][:,None].float(), score[...,None,None].float())
+    S = sam2.image_size
+    high = nn.functional.interpolate(low, size=(S, S), mode='bilinear', align_corners=False)
+    return multi, high_multi, ious, low, high, _pointer(sam2, token, score, soft=True), score
 
 # %% ../../nbs/22_model.sam2.ipynb #s210
 def frame_step(
@@ -554,24 +607,11 @@ def frame_step(
 ):                         # FrameOut of n objects, and what to remember
     "SAM 2 on one frame, for `n` objects that can share a call"
     step = _step_out(sam2, tap, feats, t, bank, num_frames, prompts, reverse, known, prev)
-    by_mask = prompts is not None and not step.by_points
-    fo = _frame_out(step.out, tap, given=by_mask and sam2.use_mask_input_as_output_without_sam)
-    _, _, _, low, high, pointer, presence = step.out
-    memory = dict(obj_ptr=pointer)
-    if not remember: return fo, memory
-    from_points, S = step.by_points, sam2.image_size
-    if predictor_memory:      # which calls a frame "from points" whatever it was prompted with
-        from_points = prompts is not None
-        if prompts: high = nn.functional.interpolate(low, size=(S, S), mode='bilinear', align_corners=False)
-    return fo, memory | _encode_memory(sam2, step, high, presence, from_points, predictor_memory)
-
-# %% ../../nbs/22_model.sam2.ipynb #c039
-def _pointer(sam2, token, presence):
-    "The object pointer (n,C) of a decoder token (n,C), mixed with that of an absent object as SAM 2 does"
-    ptr = sam2.obj_ptr_proj(token)
-    if not sam2.pred_obj_scores: return ptr
-    here = presence.sigmoid() if sam2.soft_no_obj_ptr else (presence > 0).float()
-    return (here*ptr if sam2.fixed_no_obj_ptr else ptr) + (1-here)*sam2.no_obj_ptr
+    by_mask = prompts is not None and step.points is None
+    given = by_mask and sam2.use_mask_input_as_output_without_sam
+    out = softly_gated(sam2, tap, step.out) if is_soft(sam2) and not given else step.out
+    fo = _frame_out(out, tap, given=given)
+    return fo, _memory(sam2, step, out, step.points is not None, prompts is not None, remember, predictor_memory)
 
 # %% ../../nbs/22_model.sam2.ipynb #f47546c6
 def frame_candidates(
@@ -590,45 +630,94 @@ def frame_candidates(
         return fo._replace(best=torch.full_like(fo.best, k), low_res=low[:,k:k+1], obj_ptr=ptr), memory
     return [candidate(k) for k in range(low.shape[1])]
 
+# %% ../../nbs/22_model.sam2.ipynb #a9def573
+class Clicker:
+    "Corrections of a batch's objects"
+    def __init__(self,
+        masks:Tensor,   # (T,O,S,S) bool, the truth
+        prompts         # (O,) `Prompt`s
+    ):
+        self.masks, self.more, self.drawn = masks, [p.more for p in prompts], {}
+
+    def one(self, t, o, k, wrong):
+        "Correction `k` of an object; `wrong`: its logits (S,S)"
+        if (t, o, k) not in self.drawn:
+            self.drawn[t,o,k] = correction(self.masks[t,o], wrong.detach()>0, self.more[o], t, k)
+        return self.drawn[t,o,k]
+
+    def __call__(self, t, rows, k, high):
+        "(n,1,2) points and (n,1) labels for n objects; `high`: their logits (n,1,S,S)"
+        pts, labels = zip(*(self.one(t, o, k, h[0]) for o, h in zip(rows, high)))
+        pts = torch.stack(pts)[:,None].to(high.device)
+        return pts, on_device(labels, high.device, torch.int32)[:,None]
+
+# %% ../../nbs/22_model.sam2.ipynb #4a19b159
+def clicked_step(
+    sam2, tap, feats, t, bank, num_frames,  # As for `frame_step`
+    click,                 # Function of the number of a click and logits (n,1,S,S): points and labels of one click
+    clicks:int,            # How many
+    prompts=None, remember=True, predictor_memory=False   # As for `frame_step`; no masks
+)->tuple:                  # `FrameOut`s: as predicted, and after each click; and what to remember
+    "SAM 2 on one frame that is corrected"
+    step = _step_out(sam2, tap, feats, t, bank, num_frames, prompts)
+    def gated(out): return softly_gated(sam2, tap, out) if is_soft(sam2) else out
+    points, out = step.points, gated(step.out)
+    fos = [_frame_out(out, tap, given=False)]
+    pix, fine = step.decoded
+    for k in range(clicks):
+        points = concat_points(points, *click(k, out[4]))
+        out = gated(sam2._forward_sam_heads(backbone_features=pix, point_inputs=points, mask_inputs=out[3],
+            high_res_features=fine, multimask_output=sam2._use_multimask(step.first, points)))
+        fos.append(_frame_out(out, tap, given=False))
+    return fos, _memory(sam2, step, out, points is not None, prompts is not None, remember, predictor_memory)
+
 # %% ../../nbs/22_model.sam2.ipynb #c042
 class Group:
     "Objects that share a memory bank"
     def __init__(self,
-        rows,           # Which objects
-        prompt_frame,   # On which all of them are prompted
-        num_frames      # Of their videos
+        rows,            # Which objects
+        prompt_frame,    # On which all of them are prompted
+        num_frames,      # Of their videos
+        more=None        # `MorePrompts` of one of them: the others have prompts and corrections on the same frames
     ):
         self.rows, self.prompt_frame, self.num_frames = rows, prompt_frame, num_frames
-        self.bank = MemoryBank()
+        self.more = more or MorePrompts()
+        self.bank, self.ahead = MemoryBank(), {}    # `ahead`: what was said of later frames with a prompt
 
     def copy(self):
         "The same objects with a bank of the same memories"
-        new = Group(self.rows, self.prompt_frame, self.num_frames)
-        new.bank = self.bank.copy()
+        new = Group(self.rows, self.prompt_frame, self.num_frames, self.more)
+        new.bank, new.ahead = self.bank.copy(), dict(self.ahead)
         return new
 
 # %% ../../nbs/22_model.sam2.ipynb #73f5b610
 def group_objects(
     prompt_frame,   # (O,) frame on which each is prompted
     num_frames,     # (O,) frames of each one's video
-    most=None       # Objects of a group; None: all
+    most=None,      # Objects of a group; None: all
+    more=None       # (O,) `MorePrompts` of each, or None
 )->list:            # Groups
     "Objects sorted into groups"
-    rows_of = {}
-    for o, (t, n) in enumerate(zip(prompt_frame, num_frames)):
-        key = int(t), min(int(n), 16)     # 16 or more count the same; SAM 2 reads no pointer beyond the end
+    rows_of, more = {}, more or [None]*len(prompt_frame)
+    def said(m): return m and (tuple(t for t, _ in m.prompts), m.frames, m.clicks, m.keep)
+    for o, (t, n, m) in enumerate(zip(prompt_frame, num_frames, more)):
+        key = int(t), min(int(n), 16), said(m)    # 16 or more count the same; SAM 2 reads no pointer beyond the end
         rows_of.setdefault(key, []).append(o)
-    parts = [(t, rows[i:i+(most or len(rows))]) for (t, _), rows in rows_of.items()
+    parts = [(t, rows[i:i+(most or len(rows))]) for (t, _, _), rows in rows_of.items()
              for i in range(0, len(rows), most or len(rows))]
-    return [Group(rows, t, max(int(num_frames[o]) for o in rows)) for t, rows in parts]
+    return [Group(rows, t, max(int(num_frames[o]) for o in rows), more[rows[0]]) for t, rows in parts]
 
 # %% ../../nbs/22_model.sam2.ipynb #s211
-def _cat(parts, order):
-    "Rows of several `FrameOut`s in one, put in `order`"
+def _cat(parts, order=None):
+    "Rows of several `FrameOut`s in one, put in `order` (a list)"
     K = max(p.mask_logits.shape[1] for p in parts)
     def wide(x): return x if x.shape[1]==K else x.repeat_interleave(K//x.shape[1], 1)
-    parts = [p._replace(mask_logits=wide(p.mask_logits), ious=wide(p.ious)) for p in parts]
-    return FrameOut(*(torch.cat(c)[order] for c in zip(*parts)))
+    def in_order(x): return x if order is None else x[at]
+    at = order and on_device(order, parts[0].best.device)
+    given = sum((p.given for p in parts), [])
+    parts = [p._replace(mask_logits=wide(p.mask_logits), ious=wide(p.ious), given=None) for p in parts]
+    return FrameOut(*(in_order(torch.cat(c)) for c in zip(*(p[:6] for p in parts))),
+        given if order is None else [given[i] for i in order])
 
 # %% ../../nbs/22_model.sam2.ipynb #0f673f05
 def _cat_memory(parts, order):
@@ -640,34 +729,55 @@ def _cat_memory(parts, order):
     return out | dict(maskmem_features=cat('maskmem_features'), maskmem_pos_enc=[torch.cat(l)[order] for l in levels])
 
 # %% ../../nbs/22_model.sam2.ipynb #c044
-def group_step(
+def group_steps(
     sam2, tap,            # As for `frame_step`
     feats:Features,       # Of this frame, a row for each object of the group
     t:int,                # Frame
     group:Group,          # Its bank is written to
     prompts=None,         # One for each object where `t` is the group's prompt frame
-    remember=True, predictor_memory=False, reverse=False   # As for `frame_step`
+    click=None,           # A `Clicker` where the frame is corrected
+    remember=True, predictor_memory=False, **how   # As for `frame_step`
+)->list:                  # `FrameOut`s of the group's objects, in their order: as predicted, and after each click
+    "SAM 2 on one frame for a whole group, with its corrections"
+    how |= dict(remember=remember, predictor_memory=predictor_memory)
+    def step(f, rows, ps):
+        args = sam2, tap, f, t, group.bank, group.num_frames
+        if click is None:
+            fo, memory = frame_step(*args, ps, **how)
+            return [fo], memory
+        objs = [group.rows[i] for i in rows]
+        return clicked_step(*args, lambda k, high: click(t, objs, k, high), group.more.clicks, ps, **how)
+    kinds = list(kinds_of(prompts).values()) if prompts else [list(range(len(group.rows)))]
+    if len(kinds)==1: fos, memory = step(feats, kinds[0], prompts)
+    else:
+        parts, mems = zip(*(step(feats.rows(rows), rows, [prompts[i] for i in rows]) for rows in kinds))
+        at = sum(kinds, [])
+        order = [at.index(i) for i in range(len(at))]
+        fos, memory = [_cat(p, order) for p in zip(*parts)], _cat_memory(mems, on_device(order, feats.pos.device))
+    as_prompted = prompts is not None or click is not None and group.more.keep
+    if remember: group.bank.write(t, memory, prompted=as_prompted)
+    return fos
+
+def group_step(
+    sam2, tap, feats, t, group, prompts=None,                       # As for `group_steps`
+    remember=True, predictor_memory=False, reverse=False
 )->FrameOut:              # Of the group's objects, in their order
     "SAM 2 on one frame for a whole group"
-    how = dict(remember=remember, predictor_memory=predictor_memory, reverse=reverse)
-    def step(f, ps): return frame_step(sam2, tap, f, t, group.bank, group.num_frames, ps, **how)
-    kinds = list(kinds_of(prompts).values()) if prompts else [list(range(len(group.rows)))]
-    if len(kinds)==1: fo, memory = step(feats, prompts)
-    else:
-        fos, mems = zip(*(step(feats.rows(rows), [prompts[i] for i in rows]) for rows in kinds))
-        at = sum(kinds, [])
-        order = on_device([at.index(i) for i in range(len(at))], fos[0].best.device)
-        fo, memory = _cat(fos, order), _cat_memory(mems, order)
-    if remember: group.bank.write(t, memory, prompted=prompts is not None)
-    return fo
+    return group_steps(sam2, tap, feats, t, group, prompts, remember=remember, predictor_memory=predictor_memory,
+        reverse=reverse)[0]
 
 # %% ../../nbs/22_model.sam2.ipynb #c045
 def _spread(parts, rows, O):
     "`FrameOut`s of some groups as one of all `O` objects; rows of objects not yet live are zero"
-    fo, rows = _cat(parts, slice(None)), sum(map(list, rows), [])
+    fo, rows = _cat(parts), sum(map(list, rows), [])
     if rows==list(range(O)): return fo
-    order = on_device(rows, parts[0].best.device)
-    return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo))
+    order, given = on_device(rows, parts[0].best.device), dict(zip(rows, fo.given))
+    return FrameOut(*(x.new_zeros(O, *x.shape[1:]).index_copy(0, order, x) for x in fo[:6]),
+        [given.get(o, False) for o in range(O)])
+
+def _spread_steps(parts, rows, O):
+    "The same of lists of `FrameOut`s, one a click step; who is not corrected stays as it is"
+    return [_spread([p[min(k, len(p)-1)] for p in parts], rows, O) for k in range(max(map(len, parts)))]
 
 # %% ../../nbs/22_model.sam2.ipynb #3db3af7b
 def no_attention_dropout(
@@ -692,7 +802,8 @@ class SAM2VideoModel(nn.Module):
         attention_dropout=True,          # As SAM 2 has it; False: none of attention to memory
         lora:Optional[Lora]=None,        # Adapters, which train besides
         token_keep=1.,                   # Share of the memory's tokens that training looks at
-        object_chunk:Optional[int]=None  # Objects computed at a time; None: all
+        object_chunk:Optional[int]=None, # Objects computed at a time; None: all
+        presence_gate='hard'             # soft: a wrong object score does not cut the mask's gradient
     ):
         super().__init__()
         if bptt_frames==1:
@@ -701,6 +812,7 @@ class SAM2VideoModel(nn.Module):
         self.sam2, self.bptt_frames, self.predictor_memory = sam2, bptt_frames, predictor_memory
         self.tap = DecoderTap(sam2)
         self.keep, self.token_keep, self.object_chunk = keep, token_keep, object_chunk
+        sam2.presence_gate = presence_gate
         for m in (sam2.memory_attention, sam2.memory_encoder):
             if hasattr(m, 'keep'): m.keep('all' if keep=='all' else 'little')     # SAM 2's own keep all
         if not attention_dropout: no_attention_dropout(sam2)
@@ -761,17 +873,24 @@ def clip_plan(
 
 # %% ../../nbs/22_model.sam2.ipynb #b210176c
 @patch
-def _frame(self:SAM2VideoModel, t, feats, plan, row_of, groups, prompts):
-    "One frame of some groups, as (rows, `FrameOut`) of those that are live; of a clip that has ended nobody asks"
-    parts = []
-    for g in groups:
-        if t < g.prompt_frame: continue
-        clips = [plan.videos[o] for o in g.rows]
-        f = feats.rows([row_of[b, min(t, plan.last[b])] for b in clips])
-        p = [prompts[o] for o in g.rows] if t==g.prompt_frame else None
-        fo = group_step(self.sam2, self.tap, f, t, g, p, predictor_memory=self.predictor_memory,
-                        remember=t<plan.end)             # nothing reads the memory of the last frame
-        parts.append((g.rows, fo))
+def _group_frame(self:SAM2VideoModel, t, feats, plan, row_of, g, prompts, click, remember):
+    "One frame of one group"
+    clips = [plan.videos[o] for o in g.rows]
+    f = feats.rows([row_of[b, min(t, plan.last[b])] for b in clips])
+    return group_steps(self.sam2, self.tap, f, t, g, prompts, click if t in g.more.frames else None, remember,
+        self.predictor_memory)
+
+@patch
+def _frame(self:SAM2VideoModel, t, feats, plan, row_of, groups, prompts, click):
+    "One frame of some groups, as (rows, its click steps) of those that are live; of a clip that has ended nobody asks"
+    parts, live = [], [g for g in groups if t >= g.prompt_frame]
+    def step(t, g, ps, remember): return self._group_frame(t, feats, plan, row_of, g, ps, click, remember)
+    for g in live:
+        now = [prompts[o] for o in g.rows] if t==g.prompt_frame else None
+        # nothing reads the memory of the last frame
+        parts.append((g.rows, g.ahead[t] if t in g.ahead else step(t, g, now, t<plan.end)))
+        for i, (u, _) in enumerate(g.more.prompts if now else ()):  # prompts of later frames come before tracking
+            g.ahead[u] = step(u, g, [p.more.prompts[i][1] for p in now], True)
     return parts
 
 # %% ../../nbs/22_model.sam2.ipynb #f17a004a
@@ -782,9 +901,9 @@ def _again(self:SAM2VideoModel, frames, groups, step):
     def run():
         now = [g.copy() for g in before]
         outs = [step(t, now) for t in frames]
-        return outs, [(g.bank.cond, g.bank.rest) for g in now]
+        return outs, [(g.bank.cond, g.bank.rest, g.ahead) for g in now]
     outs, banks = checkpoint(run, use_reentrant=False)
-    for g, (cond, rest) in zip(groups, banks): g.bank.cond, g.bank.rest = cond, rest
+    for g, (cond, rest, ahead) in zip(groups, banks): g.bank.cond, g.bank.rest, g.ahead = cond, rest, ahead
     return outs
 
 # %% ../../nbs/22_model.sam2.ipynb #s214
@@ -818,14 +937,15 @@ def forward(self:SAM2VideoModel,
     lens, plan = batch.video_lens or [T]*B, clip_plan(batch, whole=not self.training)
     pairs, row_of = plan.frames()
     feats = self._features(batch, pairs)
-    groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos], self.object_chunk)
-    chunks = [[g] for g in groups] if self.object_chunk else [groups]
-    def step(t, groups): return self._frame(t, feats, plan, row_of, groups, prompts)
+    more = [p.more for p in prompts]
+    groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos], self.object_chunk, more)
+    chunks, click = [[g] for g in groups] if self.object_chunk else [groups], Clicker(batch.masks, prompts)
+    def step(t, groups): return self._frame(t, feats, plan, row_of, groups, prompts, click)
     again = torch.is_grad_enabled() and (self.keep=='frame' or bool(self.bptt_frames) or len(chunks) > 1)
     by_chunk, outs = [self._clip(chunk, plan.end, step, again) for chunk in chunks], []
     for parts in zip(*by_chunk):
-        rows, fos = zip(*parts) if (parts := sum(parts, [])) else ((), ())
-        outs.append([_spread(fos, rows, len(prompts))] if rows else [])
+        rows, steps = zip(*parts) if (parts := sum(parts, [])) else ((), ())
+        outs.append(_spread_steps(steps, rows, len(prompts)) if rows else [])
     return outs + [[] for _ in range(T-len(outs))]
 
 # %% ../../nbs/22_model.sam2.ipynb #c052
@@ -858,13 +978,17 @@ def prompt_points(
     n = dict(mask=0, box=2, point=conf.num_pos_points+conf.num_neg_points)
     return {k: n[k] for k in n if k in prompt_kinds(conf)}
 
+def corrects(conf:PromptConf)->bool:
+    "Are there corrections? A prompt by mask has none"
+    return with_preset(conf).clicks>0 and prompt_kinds(conf)!={'mask'}
+
 # %% ../../nbs/22_model.sam2.ipynb #457b9492
 def _used_labels(prompts):
     "Labels of the points that prompts may have: 0 beside, 1 on the object, 2 and 3 corners of a box"
     pts, used = prompt_points(prompts), set()
     if 'box' in pts: used |= {2, 3}
     if 'point' in pts: used |= {0, 1} if prompts.num_neg_points else {1}
-    return used
+    return used | {0, 1} if corrects(prompts) else used
 
 # %% ../../nbs/22_model.sam2.ipynb #e989b39e
 def _ever_single(sam2, pts):
@@ -889,9 +1013,9 @@ def unreachable(
         dead('no_mem_embed', "mask prompts bypass it")
     if 'mask' not in pts:
         dead('mask_downsample', "no mask prompts")
-        dead(enc+'mask_downscaling', "no mask prompts")
+        if not corrects(prompts): dead(enc+'mask_downscaling', "no mask prompts")
     for i in {0, 1, 2, 3} - _used_labels(prompts): dead(f'{enc}point_embeddings.{i}.', "no prompt has such points")
-    if not _ever_single(sam2, pts):
+    if not (corrects(prompts) or _ever_single(sam2, pts)):
         dead(dec+'output_hypernetworks_mlps.0.', "every prediction is one of three candidates")
     if not weights.get('iou', 0): dead(dec+'iou_prediction_head.', "loss.iou_weight is 0")
     if not weights.get('presence', 0): dead(dec+'pred_obj_score_head.', "loss.presence_weight is 0")
@@ -900,13 +1024,15 @@ def unreachable(
 # %% ../../nbs/22_model.sam2.ipynb #c068
 def informative(
     batch:ClipBatch,        # A training batch
-    bptt_frames=None        # As in the model
+    bptt_frames=None,       # As in the model
+    prompts=None            # Its `Prompt`s: a later frame with one reads no memory
 )->bool:
     "Does some loss of this batch reach back through the memory"
     states, prompted = batch.state.tolist(), batch.prompt_frame.tolist()
-    def seen_later(t): return any(s==VISIBLE and p < t for s, p in zip(states[t], prompted))
+    own = [{u for u, _ in p.more.prompts} if p.more else set() for p in prompts or ()] or [set() for _ in prompted]
+    def reads(t, s, p, own): return s==VISIBLE and p < t and t not in own
     def cut(t): return bptt_frames and t % bptt_frames==0
-    return any(seen_later(t) for t in range(1, batch.n_frames) if not cut(t))
+    return any(any(map(reads, [t]*len(own), states[t], prompted, own)) for t in range(1, batch.n_frames) if not cut(t))
 
 # %% ../../nbs/22_model.sam2.ipynb #74ddebcd
 class GradientAudit:
@@ -1096,7 +1222,8 @@ def build_model(
     model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
                        bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
                        keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout,
-                       lora=lora_of(conf, seed), token_keep=conf.memory_token_keep, object_chunk=conf.object_chunk)
+                       lora=lora_of(conf, seed), token_keep=conf.memory_token_keep, object_chunk=conf.object_chunk,
+                       presence_gate=conf.presence_gate)
     model.prompts = prompts or model.prompts
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if random and not weights.get('presence'): _always_present(model.sam2)

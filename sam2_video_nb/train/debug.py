@@ -21,7 +21,7 @@ from ..core import *
 from ..show import clip_frames, strip
 from ..model.weights import read_start
 from ..model.sam2 import device_of, in_precision
-from ..model.losses import judged, kept_pixels, presence_loss
+from ..model.losses import judged, kept_pixels, presence_loss, without_given
 from .callbacks import batch_clip, predicted
 from .module import BadBatch, VideoModule, clips_of, random_states, set_random_states, step_settings
 
@@ -83,9 +83,22 @@ def _checked_batch(d):
 # %% ../../nbs/48_train.debug.ipynb #def989a1
 _prompt_tensors = dict(pts=(_floats, 2), labels=((torch.int32,), 1), mask=((torch.bool,), 2))
 
-def _checked_prompt(d, S):
+def _checked_more(d, S):
+    "The `MorePrompts` that a file says"
+    _expect(isinstance(d, dict) and set(d)==set(MorePrompts._fields), 'prompts: more')
+    for k in ('prompts', 'frames'): _expect(isinstance(d[k], (list, tuple)) and len(d[k]) <= 1000, 'prompts: more')
+    _expect(all(isinstance(o, (list, tuple)) and len(o)==2 for o in d['prompts']), 'prompts: more')
+    for v in (*(t for t, _ in d['prompts']), *d['frames'], d['clicks'], d['seed']):
+        _expect(type(v) is int and 0 <= v < 2**31, 'prompts: more')
+    _expect(d['clicks'] <= 1000 and d['at'] in ('uniform', 'center') and type(d['keep']) is bool, 'prompts: more')
+    for k in ('truth', 'noise'): _expect(type(d[k]) in (int, float) and 0 <= d[k] < 1000, 'prompts: more')
+    later = tuple((t, _checked_prompt(q, S, first=False)) for t, q in d['prompts'])
+    return MorePrompts(**d | dict(prompts=later, frames=tuple(d['frames'])))
+
+def _checked_prompt(d, S, first=True):
     "One `Prompt` that a file says"
-    _expect(isinstance(d, dict) and set(d)==set(Prompt._fields) and d['kind'] in ('point', 'box', 'mask'), 'prompts')
+    _expect(isinstance(d, dict) and set(d) | {'more'}==set(Prompt._fields), 'prompts')
+    _expect(d['kind'] in ('point', 'box', 'mask') and (first or d.get('more') is None), 'prompts')
     for k, (kinds, dims) in _prompt_tensors.items():
         t = d[k]
         fits = t is None or isinstance(t, Tensor) and t.dtype in kinds and t.dim()==dims and t.is_contiguous()
@@ -94,7 +107,7 @@ def _checked_prompt(d, S):
     else:
         _expect(d['pts'] is not None and d['labels'] is not None, 'prompts: pts')
         _expect(d['pts'].shape==(len(d['labels']), 2) and 0 < len(d['pts']) <= 1000, 'prompts: pts')
-    return Prompt(**d)
+    return Prompt(**d | dict(more=d.get('more') and _checked_more(d['more'], S)))
 
 def _checked_states(d):
     "The states of generators that a file says"
@@ -137,6 +150,8 @@ def read_bad(
         _expect(start.image_size==S, 'image_size')
         _expect(isinstance(d['prompts'], list) and len(d['prompts'])==batch.n_objects, 'prompts')
         prompts = [_checked_prompt(o, S) for o in d['prompts']]
+        later = [t for p in prompts if p.more for t in (*p.more.frames, *(t for t, _ in p.more.prompts))]
+        _expect(max(later, default=0) < batch.n_frames, 'prompts: more')
         cfg = _checked_settings(d['settings'], S)
         bad = BadBatch(d['why'], batch, prompts, _checked_states(d['random_states']), d['batch_index'])
     except (OddFile, ConfigError, DataError, TypeError) as e:
@@ -197,6 +212,7 @@ def object_terms(
     batch:ClipBatch
 )->list:               # `ObjectTerms`, of those that are labelled
     "The loss in its smallest parts"
+    batch = without_given(outs, batch)
     seen, known = judged(batch), batch.state!=UNLABELLED
     masks = any(w for k, w in loss.weights.items() if k not in ('presence', 'temporal'))
     found = {(t, o): {} for t, o in known.nonzero().tolist()}

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['log', 'fine_tuning_lr', 'first_mix', 'most_spikes', 'most_files', 'most_in_row', 'step_settings', 'tracked',
            'fill_in', 'resolve_with_start', 'resolve', 'my_videos', 'NoVideo', 'VideoData', 'start_of_run',
-           'remembered', 'VideoModule', 'clips_of', 'BadBatch', 'plain_batch', 'touched', 'optimizer_of',
-           'random_states', 'set_random_states', 'check_finite']
+           'remembered', 'VideoModule', 'clips_of', 'BadBatch', 'plain_prompt', 'plain_batch', 'touched',
+           'optimizer_of', 'random_states', 'set_random_states', 'check_finite']
 
 # %% ../../nbs/43_train.module.ipynb #9b5ad2a3
 import logging, math
@@ -24,7 +24,8 @@ from ..core import *
 from ..ranks import any_rank, gathered, notes, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
 from ..data.clips import VideoClips, clip_loader, loading_processes, ready
-from ..model.prompts import PromptPolicy, carried_prompts, prompt_kinds, prompts_about, seen_prompts
+from ..model.prompts import PromptPolicy, carried_prompts, check_prompt_frames, prompt_kinds
+from ..model.prompts import prompt_presets, prompts_about, seen_prompts
 from ..model.weights import Start, read_start, weights_hash, write_checkpoint
 from ..model.sam2 import GradientAudit, base_size, build_model, informative, lora_of, portable
 from ..model.sam2 import resolve_start, stock_weights, what_trains, with_memory
@@ -58,9 +59,10 @@ def fill_in(
     fill('model.trainable_modules', what_trains(cfg.model, scratch))
     fill('optimizer.lr', 8e-4 if scratch else fine_tuning_lr['nano' if nano else 'others'])
     first = scratch and built_in and not cfg.resume
-    unsaid = cfg.prompts.prompt_type is None and cfg.prompts.mix==PromptConf().mix
+    unsaid = cfg.prompts.prompt_type is None and not cfg.prompts.preset and cfg.prompts.mix==PromptConf().mix
     if first and unsaid: cfg.prompts.mix = dict(first_mix)
-    fill('prompts.prompt_type', 'mixed' if first else 'mask')
+    kind = prompt_presets.get(cfg.prompts.preset, {}).get('prompt_type')
+    fill('prompts.prompt_type', kind or ('mixed' if first else 'mask'))
     fill('data.batch_size', 2 if built_in else 1)
     fill('trainer.max_epochs', 4 if built_in else 10)
 
@@ -77,6 +79,7 @@ def resolve_with_start(
         raise ConfigError(f"scheduler.eta_min={last_lr} is above optimizer.lr={lr}: the learning rate would rise to it")
     if cfg.data.video_clip_length==1 and not cfg.data.late_objects:
         raise ConfigError("data.video_clip_length=1: a clip of one frame has no memory to train: give 2 or more")
+    check_prompt_frames(cfg.prompts, cfg.data.video_clip_length)
     return cfg, start
 
 # %% ../../nbs/43_train.module.ipynb #2e7b6e95
@@ -323,7 +326,7 @@ def remember(self:VideoModule, losses, batch):
     self.look_for_spikes(batch)
     self.empty_draws += batch.empty_draws
     looks = self.audit is not None and not self.audit.done
-    self.judged = looks and any_rank(informative(batch, self.model.bptt_frames))
+    self.judged = looks and any_rank(informative(batch, self.model.bptt_frames, self.prompts))
     self.log_losses(losses, max(len(batch), 1))
 
 @patch
@@ -352,12 +355,20 @@ class BadBatch(NamedTuple):
     random_states:dict    # Before its step
     batch_index:int       # In its epoch
 
+def plain_prompt(
+    p    # `Prompt`
+)->dict: # Plain values and tensors on the CPU
+    "What a file says of a prompt"
+    d = {k: v.cpu() if torch.is_tensor(v) else v for k, v in p._asdict().items()}
+    if p.more: d['more'] = p.more._asdict() | dict(prompts=[(t, plain_prompt(q)) for t, q in p.more.prompts])
+    return d
+
 def plain_batch(
     bad:BadBatch
 )->dict:     # Plain values and tensors on the CPU, as `torch.load` reads them safely
     "What a file says of a batch"
     batch, names = bad.batch.to('cpu'), [f.name for f in fields(bad.batch) if f.name!='prompts']
-    prompts = [{k: v.cpu() if torch.is_tensor(v) else v for k, v in p._asdict().items()} for p in bad.prompts]
+    prompts = [plain_prompt(p) for p in bad.prompts]
     return dict(why=bad.why, batch={k: getattr(batch, k) for k in names}, prompts=prompts,
         random_states=bad.random_states, batch_index=bad.batch_index)
 
@@ -365,7 +376,7 @@ def plain_batch(
 most_files = 3       # a file has all the weights
 most_in_row = 10     # skipped: then it is the run, not a clip
 step_settings = ('trainable_modules', 'bptt_frames', 'predictor_memory', 'attention_dropout', 'memory_token_keep',
-    'object_chunk', 'lora_rank', 'lora_alpha', 'lora_targets')    # of model.*
+    'object_chunk', 'lora_rank', 'lora_alpha', 'lora_targets', 'presence_gate')    # of model.*
 
 @patch
 def bad_batch(self:VideoModule, why)->BadBatch:
