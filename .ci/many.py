@@ -1,7 +1,7 @@
 """Several processes make one run: under Lightning's launcher, torchrun and srun (its variables), on two machines
 
 .ci/many.py            a short form: 2 ranks under each launcher, one killed and gone on from by one process
-.ci/many.py --long     2 and 4 ranks, a stop in mid-epoch, a pause, figures, and two network namespaces as machines
+.ci/many.py --long     2 and 4 ranks, killed, stopped, paused, with bad gradients, and on two network namespaces
 .ci/many.py --long --only WORD ...     of these, those whose names have all these words: `2 ranks`, killed
 """
 import argparse, contextlib, csv, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
@@ -23,12 +23,12 @@ def free_port():
 
 class Job:
     "A training: its processes, its folder, what it prints"
-    def __init__(self, where, launcher, n, more=(), machines=None, common=common):
+    def __init__(self, where, launcher, n, more=(), machines=None, common=common, program=()):
         self.folder, self.launcher, self.n = Path(where), launcher, n
         self.folder.mkdir(parents=True)
         self.env = os.environ | dict(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='', MANY_JOB=str(self.folder))
         self.out = open(self.folder/'out', 'w+')
-        words = [f'{bin_}/sam2_video_train', *common, f'data.batch_size={batch//n}', *more]
+        words = [*(program or [f'{bin_}/sam2_video_train']), *common, f'data.batch_size={batch//n}', *more]
         if common: words += [f'output_dir={self.folder}/outputs', f'data.synth_dir={self.folder.parent}/videos']
         jobs.append(self)
         self.ps = getattr(self, launcher)(words, machines)
@@ -204,6 +204,42 @@ def short(tmp, one):
     print('2 ranks, torchrun, one is killed', flush=True)
     go_on(kill(tmp/'killed', 'torchrun', 2, 1), tmp/'again', 'one', 1, one)
 
+spoilt = {3: 1, 4: 0, 7: 1, 12: 1, 13: 0, 21: 1}    # step → the rank whose gradient is not finite there
+
+def spoil(words):
+    "In a process of its own: a training whose gradients are spoilt; what each rank ends with goes to a file"
+    import torch
+    from sam2_video_nb.cli import sam2_video_train
+    from sam2_video_nb.train.module import VideoModule
+    def start(self):
+        def hook(g):
+            bad = spoilt.get(self.trainer.global_step+1)==self.global_rank
+            return g*float('nan') if bad else g
+        for p in self.parameters():
+            if p.requires_grad: p.register_hook(hook)
+    def stop(self):
+        weights = torch.cat([p.detach().flatten() for p in self.parameters() if p.requires_grad])
+        torch.save(dict(weights=weights, skipped=self.skipped), f'rank_{self.global_rank}.pt')
+    VideoModule.on_train_start, VideoModule.on_train_end = start, stop
+    sys.exit(sam2_video_train(words))
+
+def skip(where, launcher, n):
+    "Gradients that are not finite on one rank: all ranks skip the step, and have the same weights at the end"
+    import torch
+    more = ['callbacks.on_nan=skip', 'trainer.max_epochs=8', 'trainer.max_steps=24']
+    job = Job(where, launcher, n, more, program=[sys.executable, __file__, '--spoil'])
+    codes = job.wait()
+    check(codes==[0]*len(codes), 'ends well', codes)
+    if any(codes): return print(job.said()[-3000:])
+    ends = [torch.load(job.folder/f'rank_{r}.pt') for r in range(n)]
+    check([e['skipped'] for e in ends]==[len(spoilt)]*n, 'all skip what one cannot take', [e['skipped'] for e in ends])
+    first = ends[0]['weights']
+    same = bool(first.isfinite().all()) and all(torch.equal(first, e['weights']) for e in ends)
+    check(same, 'with the same weights, to the bit', f'{first.numel()} finite numbers')
+    kept = sorted(p.name for p in (job.run/'debug').iterdir())
+    wanted = [f'step{t:06d}_process{r}.ckpt' for t in list(spoilt)[:3] for r in range(n)]     # three of a rank at most
+    check(kept==wanted, 'and the batches of each rank kept', ' '.join(kept))
+
 def figures(tmp, _):
     "What is measured does not depend on the ranks, nor does how many videos a limit leaves; J&F above 0"
     sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -244,6 +280,7 @@ def long(tmp, one):
     for n, launcher in ((4, 'srun'), (2, 'lightning')):
         def stopped(n=n, to=launcher): stop(tmp/f'stopped_{to}', to, n, one, tmp/f'stopped_again_{to}')
         out[f'{n} ranks, {launcher}, stopped in mid-epoch'] = stopped
+    out['2 ranks, srun, gradients spoilt'] = lambda: skip(tmp/'spoilt', 'srun', 2)
     out['2 ranks, torchrun, paused'] = lambda: pause(tmp/'paused', 'torchrun', 2, one)
     out['2 and 4 ranks, figures'] = lambda: figures(tmp, one)
     def machines():
@@ -253,6 +290,7 @@ def long(tmp, one):
     return out
 
 def main():
+    if sys.argv[1:2]==['--spoil']: spoil(sys.argv[2:])
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--long', action='store_true')
     p.add_argument('--only', nargs='+', default=[], help='words')

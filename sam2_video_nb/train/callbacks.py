@@ -847,6 +847,10 @@ class Stopped(KeyboardInterrupt):
 class Best(ModelCheckpoint):
     "Keeps best.ckpt; what it knows of it comes from the file, not from another checkpoint"
     def load_state_dict(self, state): pass
+    def _save_topk_checkpoint(self, trainer, found):
+        # a first epoch that ends before a validation has nothing to compare yet, and Lightning warns
+        if self.monitor in found or trainer.fit_loop.epoch_loop.val_loop._has_run:
+            super()._save_topk_checkpoint(trainer, found)
 
 class Patience(EarlyStopping):
     "Stops where the J&F no longer gets better, also where that was known before a run was interrupted"
