@@ -2,12 +2,15 @@
 
     python benchmarks/recipes.py built-in [--out FOLDER] [--seeds 0,1,2] [--only memory,full] [--steps 200] [--table]
     python benchmarks/recipes.py real --davis-train DIR --davis DIR --base nano_stills.safetensors [...]
+    python benchmarks/recipes.py built-in --rates 3e-4,1e-3,3e-3 [...]     (first: which learning rate suits a recipe)
 
 built-in: from the nano that comes with the package to the built-in cells, where what is remembered has to tell cells
 of one look apart; reported on 40 longer videos of another seed. real: from --base (made on built-in videos and stills)
 to 25 sequences of DAVIS's train split; reported on sequences of its val split, on which nothing is ever chosen.
 
 Every recipe trains on the same clips for the same number of steps, and its last weights are scored: none is chosen.
+Learning rates are chosen by --rates on videos that are neither trained on nor reported: 20 cells of a third seed, or
+five sequences of DAVIS's train split. A recipe that was not tried takes the rate of the one that it is a kind of.
 A run's figures are kept as FOLDER/PROTOCOL/RECIPE_SEED.json and a run that is there is skipped, so that many can be
 spread over days (one of other weights, steps or size is made again); --table prints what is there. The page
 nbs/benchmarks/recipes.ipynb reads the same files.
@@ -18,7 +21,7 @@ from pathlib import Path
 import torch
 
 here = Path(__file__).resolve().parent/'recipes'
-rate = 1e-3      # of what trains with nano; the reference's rates are in the ratio of its own recipe
+rate = 1e-3      # of what trains with nano, where none was tried; the reference's are in the ratio of its own recipe
 ours = {
     'memory': ['recipe=memory'],
     'memory+decoder': ['recipe=memory+decoder'],
@@ -28,6 +31,7 @@ ours = {
     # what the old system did: memories without a gradient, so that nothing reaches what makes them
     'detached memory': ['recipe=memory', 'model.audit_gradients=false']}
 recipes = ['zero-shot', *ours, 'reference']
+kind_of = {'memory+decoder': 'memory', 'decoder': 'memory', 'lora': 'memory', 'detached memory': 'memory'}
 selection = ('rhino', 'surf', 'swing', 'tennis', 'train')    # of DAVIS's train split: to steer by, not trained on
 
 def arguments():
@@ -38,33 +42,36 @@ def arguments():
     p.add_argument('--only', help="recipes, by commas; else all")
     p.add_argument('--steps', type=int, default=200)
     p.add_argument('--size', type=int, help="input in pixels; else 128 built-in, 192 real")
+    p.add_argument('--batch', type=int, help="clips of a step; else 4 built-in, 2 real")
     p.add_argument('--base', default='nano', help="weights to start from")
     p.add_argument('--davis-train', help="DAVIS folder: its train split")
     p.add_argument('--davis', help="DAVIS folder: its val split, to report on")
-    p.add_argument('--select', action='store_true', help="real: report on the selection sequences instead")
+    p.add_argument('--rates', help="learning rates to try, by commas, on the videos to choose by; reports nothing")
     p.add_argument('--policies', action='store_true', help="score what is remembered in other ways, too")
     p.add_argument('--table', action='store_true', help="print what is there, run nothing")
     a = p.parse_args()
     a.size = a.size or (128 if a.protocol=='built-in' else 192)
+    a.batch = a.batch or (4 if a.protocol=='built-in' else 2)
     unknown = set(a.only.split(','))-set(recipes) if a.only else ()
     if unknown: p.error(f"no such recipe: {', '.join(sorted(unknown))}; there are {', '.join(recipes)}")
-    if a.protocol=='real' and not a.table and not (a.davis_train and (a.davis or a.select)):
+    if a.protocol=='real' and not a.table and not (a.davis_train and (a.davis or a.rates)):
         p.error('real: give --davis-train and --davis')
     return a
 
 def data_of(a, folder):
-    "(JSON to train on, JSON to report on)"
+    "(JSON to train on, JSON to report on, or to choose by)"
     from sam2_video_nb.data.convert import convert_davis
     from sam2_video_nb.data.synth import write_synth
     folder = Path(folder)
     if a.protocol=='built-in':
         made = dict(size=a.size, kind='cells')
         train, _ = write_synth(folder/'train', videos=81, frames=12, seed=0, val_fraction=1/81, **made)
-        _, test = write_synth(folder/'test', videos=41, frames=20, seed=1, val_fraction=40/41, **made)
+        n, seed = (20, 2) if a.rates else (40, 1)
+        _, test = write_synth(folder/'test', videos=n+1, frames=20, seed=seed, val_fraction=n/(n+1), **made)
         return train, test
     every = convert_davis(a.davis_train, folder/'train', link=True, progress=False)[0]
     train = some_of(every, lambda v: v not in selection, folder/'train'/'to_train.json')
-    if a.select: return train, some_of(every, lambda v: v in selection, folder/'train'/'selection.json')
+    if a.rates: return train, some_of(every, lambda v: v in selection, folder/'train'/'selection.json')
     return train, convert_davis(a.davis, folder/'davis', link=True, progress=False)[0]
 
 def some_of(path, wanted, out):
@@ -76,9 +83,9 @@ def some_of(path, wanted, out):
     out.write_text(json.dumps(d))
     return out
 
-def settings(a, train, seed, folder):
+def settings(a, train, seed, folder, rate):
     "What all recipes have in common"
-    return [f'data.train_path={train}', 'data.val_path=none', f'data.image_size={a.size}', 'data.batch_size=4',
+    return [f'data.train_path={train}', 'data.val_path=none', f'data.image_size={a.size}', f'data.batch_size={a.batch}',
         'data.max_objects=3', 'prompts.prompt_type=mask', 'model.config_path=nano', f'model.checkpoint_path={a.base}',
         'trainer.accelerator=cpu', f'trainer.max_steps={a.steps}', 'trainer.max_epochs=-1', f'optimizer.lr={rate}',
         'eval.baseline=false', 'visualization.enabled=false', 'trainer.enable_progress_bar=false', 'log_level=error',
@@ -90,13 +97,13 @@ def since(began):
     wall, cpu = clocks()
     return dict(seconds=wall-began[0], cpu_seconds=cpu-began[1])
 
-def run_ours(a, recipe, seed, train, folder):
+def run_ours(a, recipe, seed, train, folder, rate):
     "(weights after training, what is to be told)"
     from sam2_video_nb.config import load_cfg
     from sam2_video_nb.model.weights import read_start
     from sam2_video_nb.train.trainer import train as train_it
     if recipe=='zero-shot': return read_start(a.base, 'nano', a.size), {}
-    cfg = load_cfg(ours[recipe] + settings(a, train, seed, folder))
+    cfg = load_cfg(ours[recipe] + settings(a, train, seed, folder, rate))
     began = clocks()
     with detached() if recipe=='detached memory' else nullcontext(): r = train_it(cfg)
     told = since(began) | dict(trained=len(r.module.model.trains))
@@ -158,7 +165,7 @@ class Reference:
             masks=batch.masks.bool(), metadata=about, dict_key='all', batch_size=[T])
         return self.loss(self.model(clip), clip.masks)['core_loss']
 
-def run_reference(a, seed, train, folder):
+def run_reference(a, seed, train, folder, rate):
     "The same clips and steps by the reference's model, losses and rates"
     import random
     import numpy as np
@@ -168,7 +175,7 @@ def run_reference(a, seed, train, folder):
     from sam2_video_nb.model.weights import Start
     from sam2_video_nb.train.optim import make_optimizer, make_schedule, param_groups
     random.seed(seed); np.random.seed(seed); torch.manual_seed(seed)
-    cfg, step = load_cfg(settings(a, train, seed, folder)), Reference(a)
+    cfg, step = load_cfg(settings(a, train, seed, folder, rate)), Reference(a)
     # its rates: 5e-6, and 3e-6 with a layer decay of 0.9 for the image encoder
     how = OptimizerConf(lr=rate, weight_decay=.1, layer_decay=.9,
         groups={'image_encoder*': dict(lr=.6*rate, weight_decay=.1)})
@@ -209,25 +216,39 @@ def scored(start, test, memory='window'):
     return [plain(s) for s in found]
 
 def alike(o):
-    "What runs of one table have in common: the weights that they began from, steps and size"
-    return o['begun'], o.get('steps'), o.get('size')
+    "What runs of one table have in common: the weights that they began from, steps, clips of a step and size"
+    return o['begun'], o.get('steps'), o.get('batch', 4), o.get('size')
 
 def ways_of(a): return ('window', 'quality', 'tree') if a.policies else ('window',)
 
-def is_done(a, file, begun):
+def is_done(a, file, begun, rate):
     "Is there such a run already, scored in all ways that are asked for"
     if not file.exists(): return False
     o = json.loads(file.read_text())
-    return alike(o)==(begun, a.steps, a.size) and {*ways_of(a)} <= {*o['scores']}
+    return alike(o)==(begun, a.steps, a.batch, a.size) and o.get('rate', 1e-3)==rate and {*ways_of(a)} <= {*o['scores']}
 
-def run(a, recipe, seed, data, file, begun):
+def rates_tried(a, begun):
+    "{recipe: {learning rate: J&F on the videos to choose by}}"
+    found = {}
+    for file in sorted((Path(a.out)/f'{a.protocol}_rates').glob('*.json')):
+        o = json.loads(file.read_text())
+        if alike(o)==(begun, a.steps, a.batch, a.size):
+            found.setdefault(o['recipe'], {})[o['rate']] = mean(o['scores']['window'])
+    return found
+
+def chosen_rate(recipe, tried):
+    "The rate that did best, of the recipe or of what it is a kind of"
+    by_rate = tried.get(recipe) or tried.get(kind_of.get(recipe)) or {rate: 0}
+    return max(by_rate, key=by_rate.get)
+
+def run(a, recipe, seed, data, file, begun, rate):
     "One run, kept as JSON"
     train, test = data
     with tempfile.TemporaryDirectory() as folder:
-        start, told = run_reference(a, seed, train, folder) if recipe=='reference' else \
-            run_ours(a, recipe, seed, train, Path(folder)/'run')
-        out = dict(recipe=recipe, seed=seed, steps=a.steps, size=a.size, base=Path(a.base).name, begun=begun, **told,
-            scores={way: scored(start, test, way) for way in ways_of(a)})
+        start, told = run_reference(a, seed, train, folder, rate) if recipe=='reference' else \
+            run_ours(a, recipe, seed, train, Path(folder)/'run', rate)
+        out = dict(recipe=recipe, seed=seed, rate=rate, steps=a.steps, batch=a.batch, size=a.size,
+            base=Path(a.base).name, begun=begun, **told, scores={way: scored(start, test, way) for way in ways_of(a)})
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(out))
     return out
@@ -245,7 +266,7 @@ def rows(folder, way='window'):
     for r, runs in found.items():
         if not runs: continue
         all_ = [o['scores'][way] for o in runs]
-        row = dict(recipe=r, seeds=len(runs), way=way)
+        row = dict(recipe=r, seeds=len(runs), way=way, rate=runs[0].get('rate', rate))
         for k in ('J', 'F', 'JF'):
             each = [mean(s, k) for s in all_]
             row[k], row[f'{k}_spread'] = statistics.fmean(each), statistics.stdev(each) if len(each) > 1 else None
@@ -260,30 +281,40 @@ def table(found):
     def figure(row, k):
         spread = row[f'{k}_spread']
         return f'{row[k]:.3f}' + ('' if spread is None else f' ± {spread:.3f}')
-    head = ['recipe', 'remembers', 'seeds', 'J', 'F', 'J&F', 'over zero-shot (95 %)', 'CPU s', 'kept MiB']
+    head = ['recipe', 'rate', 'remembers', 'seeds', 'J', 'F', 'J&F', 'over zero-shot (95 %)', 'CPU s', 'kept MiB']
     yield f"| {' | '.join(head)} |\n|{'---|'*len(head)}"
     for row in found:
         g = row.get('gain')
         gain = f"{g['JF']:+.3f} ({g['low']:+.3f} to {g['high']:+.3f})" if g else ''
         cost = [f"{row[k]:.0f}" if k in row else '' for k in ('cpu_seconds', 'kept_mib')]
-        cells = [row['recipe'], row['way'], str(row['seeds']), *(figure(row, k) for k in ('J', 'F', 'JF')), gain, *cost]
+        at = '' if row['recipe']=='zero-shot' else f"{row['rate']:g}"
+        cells = [row['recipe'], at, row['way'], str(row['seeds']), *(figure(row, k) for k in ('J', 'F', 'JF')), gain, *cost]
         yield '| ' + ' | '.join(cells) + ' |'
+
+def to_do(a, tried):
+    "(recipe, seed, learning rate) of each run, and the name of its file"
+    wanted = a.only.split(',') if a.only else recipes
+    if a.rates:
+        tries = map(float, a.rates.split(','))
+        return [(f'{r}_{lr:g}', r, 0, lr) for lr in tries for r in wanted if r!='zero-shot']
+    runs = [(r, s) for s in map(int, a.seeds.split(',')) for r in wanted if not (r=='zero-shot' and s)]
+    return [(f'{r}_{s}', r, s, chosen_rate(r, tried)) for r, s in runs]
 
 def main():
     a = arguments()
-    folder = Path(a.out)/(a.protocol + ('_selection' if a.select else ''))
+    folder = Path(a.out)/(a.protocol + ('_rates' if a.rates else ''))
     if not a.table:
         from sam2_video_nb.model.weights import read_start, weights_hash
         begun = weights_hash(read_start(a.base, 'nano', a.size).weights)
         with tempfile.TemporaryDirectory() as tmp:
             data = data_of(a, tmp)
-            todo = [(r, s) for s in map(int, a.seeds.split(',')) for r in (a.only.split(',') if a.only else recipes)]
-            for recipe, seed in todo:
-                file = folder/f'{recipe}_{seed}.json'
-                if is_done(a, file, begun) or (recipe=='zero-shot' and seed): continue       # nothing is drawn there
-                out = run(a, recipe, seed, data, file, begun)
+            for name, recipe, seed, lr in to_do(a, rates_tried(a, begun)):
+                file = folder/f'{name}.json'
+                if is_done(a, file, begun, lr): continue
+                out = run(a, recipe, seed, data, file, begun, lr)
                 said = ', '.join(f"{way} J&F {mean(s):.3f}" for way, s in out['scores'].items())
-                print(f"{a.protocol} {recipe} seed {seed}: {said}, {out.get('cpu_seconds', 0):.0f} CPU s", flush=True)
+                print(f"{name} at rate {lr:g}: {said}, {out.get('cpu_seconds', 0):.0f} CPU s", flush=True)
+    if a.rates: return
     found = [r for way in ('window', 'quality', 'tree') for r in rows(folder, way)]
     print('\n'.join(table(found)))
 
