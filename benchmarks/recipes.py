@@ -288,7 +288,8 @@ def table(found):
         gain = f"{g['JF']:+.3f} ({g['low']:+.3f} to {g['high']:+.3f})" if g else ''
         cost = [f"{row[k]:.0f}" if k in row else '' for k in ('cpu_seconds', 'kept_mib')]
         at = '' if row['recipe']=='zero-shot' else f"{row['rate']:g}"
-        cells = [row['recipe'], at, row['way'], str(row['seeds']), *(figure(row, k) for k in ('J', 'F', 'JF')), gain, *cost]
+        figures = [figure(row, k) for k in ('J', 'F', 'JF')]
+        cells = [row['recipe'], at, row['way'], str(row['seeds']), *figures, gain, *cost]
         yield '| ' + ' | '.join(cells) + ' |'
 
 def to_do(a, tried):
