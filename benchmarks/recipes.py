@@ -69,14 +69,18 @@ def data_of(a, folder):
         n, seed = (20, 2) if a.rates else (40, 1)
         _, test = write_synth(folder/'test', videos=n+1, frames=20, seed=seed, val_fraction=n/(n+1), **made)
         return train, test
-    every = convert_davis(a.davis_train, folder/'train', link=True, progress=False)[0]
+    def davis(top, out):
+        level = next(p for p in sorted((Path(top)/'JPEGImages').iterdir()) if p.is_dir()).name
+        return convert_davis(top, out, resolution=level, link=True, progress=False)[0]
+    every = davis(a.davis_train, folder/'train')
     train = some_of(every, lambda v: v not in selection, folder/'train'/'to_train.json')
     if a.rates: return train, some_of(every, lambda v: v in selection, folder/'train'/'selection.json')
-    return train, convert_davis(a.davis, folder/'davis', link=True, progress=False)[0]
+    return train, davis(a.davis, folder/'davis')
 
 def some_of(path, wanted, out):
     "The videos of a COCO-video JSON that are wanted"
     d = json.loads(Path(path).read_text())
+    d['videos'] = [v for v in d['videos'] if wanted(v['id'])]
     d['images'] = [o for o in d['images'] if wanted(o['video_id'])]
     there = {o['id'] for o in d['images']}
     d['annotations'] = [o for o in d['annotations'] if o['image_id'] in there]
