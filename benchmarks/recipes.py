@@ -40,7 +40,7 @@ def arguments():
     p.add_argument('--out', default=str(here), help="folder of the figures")
     p.add_argument('--seeds', default='0,1,2')
     p.add_argument('--only', help="recipes, by commas; else all")
-    p.add_argument('--steps', type=int, default=200)
+    p.add_argument('--steps', type=int, help="of the optimizer; else 200 built-in, 400 real")
     p.add_argument('--size', type=int, help="input in pixels; else 128 built-in, 192 real")
     p.add_argument('--batch', type=int, help="clips of a step; else 4 built-in, 2 real")
     p.add_argument('--base', default='nano', help="weights to start from")
@@ -51,6 +51,7 @@ def arguments():
     p.add_argument('--table', action='store_true', help="print what is there, run nothing")
     a = p.parse_args()
     a.size = a.size or (128 if a.protocol=='built-in' else 192)
+    a.steps = a.steps or (200 if a.protocol=='built-in' else 400)
     a.batch = a.batch or (4 if a.protocol=='built-in' else 2)
     unknown = set(a.only.split(','))-set(recipes) if a.only else ()
     if unknown: p.error(f"no such recipe: {', '.join(sorted(unknown))}; there are {', '.join(recipes)}")
@@ -301,7 +302,8 @@ def to_do(a, tried):
     wanted = a.only.split(',') if a.only else recipes
     if a.rates:
         tries = map(float, a.rates.split(','))
-        return [(f'{r}_{lr:g}', r, 0, lr) for lr in tries for r in wanted if r!='zero-shot']
+        runs = [(f'{r}_{lr:g}', r, 0, lr) for lr in tries for r in wanted if r!='zero-shot']
+        return [('zero-shot_0', 'zero-shot', 0, rate), *runs]                # what they are to be better than
     runs = [(r, s) for s in map(int, a.seeds.split(',')) for r in wanted if not (r=='zero-shot' and s)]
     return [(f'{r}_{s}', r, s, chosen_rate(r, tried)) for r, s in runs]
 
