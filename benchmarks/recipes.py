@@ -142,7 +142,7 @@ class Reference:
     def __init__(self, a):
         from hydra.utils import instantiate
         from training.loss_fns import MultiStepMultiMasksAndIous
-        from sam2_video_nb.model.sam2 import build_sam2, model_config
+        from sam2_video_nb.model.sam2 import model_config
         from sam2_video_nb.model.weights import read_start
         c = model_config('nano', a.size)
         c._target_ = 'training.model.sam2.SAM2Train'
@@ -151,8 +151,7 @@ class Reference:
             prob_to_use_box_input_for_train=.5, prob_to_sample_from_gt_for_train=.1, num_frames_to_correct_for_train=2,
             rand_frames_to_correct_for_train=True, add_all_frames_to_correct_as_cond=True,
             num_init_cond_frames_for_train=2, rand_init_cond_frames_for_train=True, num_correction_pt_per_frame=7)
-        weights = read_start(a.base, 'nano', a.size).weights
-        self.model.load_state_dict(build_sam2('nano', a.size, weights=weights).state_dict())
+        self.model.load_state_dict(read_start(a.base, 'nano', a.size).weights)
         self.model.train()
         self.loss = MultiStepMultiMasksAndIous(dict(loss_mask=20, loss_dice=1, loss_iou=1, loss_class=1),
             supervise_all_iou=True, iou_use_l1_loss=True, pred_obj_scores=True, focal_gamma_obj_score=0.,
