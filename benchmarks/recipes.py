@@ -31,7 +31,7 @@ ours = {
     # what the old system did: memories without a gradient, so that nothing reaches what makes them
     'detached memory': ['recipe=memory', 'model.audit_gradients=false']}
 recipes = ['zero-shot', *ours, 'reference']
-kind_of = {'memory+decoder': 'memory', 'decoder': 'memory', 'lora': 'memory', 'detached memory': 'memory'}
+kind_of = {'memory+decoder': 'memory', 'decoder': 'memory', 'lora': 'full', 'detached memory': 'memory'}
 selection = ('rhino', 'surf', 'swing', 'tennis', 'train')    # of DAVIS's train split: to steer by, not trained on
 
 def arguments():
