@@ -111,6 +111,7 @@ def run_ours(a, recipe, seed, train, folder, rate):
     cfg = load_cfg(ours[recipe] + settings(a, train, seed, folder, rate))
     began = clocks()
     with detached() if recipe=='detached memory' else nullcontext(): r = train_it(cfg)
+    if r.metrics['steps'] < a.steps: raise SystemExit(f"{recipe}: stopped after {r.metrics['steps']} steps: not kept")
     told = since(began) | dict(trained=len(r.module.model.trains))
     return read_start(r.folder/'checkpoints'/'last.ckpt', 'nano', a.size), told | counted_ours(r.module, cfg)
 

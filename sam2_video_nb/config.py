@@ -446,7 +446,7 @@ class ModelConf(Settings, group='model'):
         path=exists)
     trainable_modules:Any = opt(None,
         "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
-        "nano from random weights", several=str)
+        "nano, which is small: more learns faster and costs more memory, see recipe", several=str)
     lora_rank:int = opt(0,
         "train two small matrices of so many rows (8, say) beside each layer of lora_targets, which stays as it is; an "
         "export is plain SAM 2; trainable_modules train besides if given. Needs the extra lora; 0: none", lo=0)

@@ -1183,10 +1183,10 @@ def _model_conf(conf):
 # %% ../../nbs/22_model.sam2.ipynb #aaa08f22
 def what_trains(
     conf:ModelConf,
-    scratch:bool      # nano from random weights
+    nano:bool         # Is it nano, which is small
 )->list:
-    "What of SAM 2 trains where nobody says; nothing beside adapters"
-    if scratch and not conf.lora_rank: return ['*']
+    "What of SAM 2 trains where nobody says: all of nano, what remembers of the others; nothing beside adapters"
+    if nano and not conf.lora_rank: return ['*']
     rows = ['maskmem_tpos_enc'] if conf.num_maskmem else []       # new ones begin as copies
     return rows if conf.lora_rank else [*memory_modules, *rows]
 
@@ -1218,7 +1218,7 @@ def build_model(
     if random and conf.lora_rank and not conf.trainable_modules:
         log.warning("adapters beside random weights, which stay as they are: give model.checkpoint_path")
     trains = conf.trainable_modules
-    if trains is None: trains = what_trains(conf, nano and random)
+    if trains is None: trains = what_trains(conf, nano)
     model = from_start(start._replace(image_size=image_size or start.image_size), seed, trainable=trains,
                        bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
                        keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout,

@@ -56,7 +56,7 @@ def fill_in(
     began = start.about.get('start') if cfg.resume else start.path       # `resume` goes on as it began
     nano, built_in = base_size(start.name)=='nano', cfg.data.train_path is None
     scratch = nano and not began
-    fill('model.trainable_modules', what_trains(cfg.model, scratch))
+    fill('model.trainable_modules', what_trains(cfg.model, nano))
     fill('optimizer.lr', 8e-4 if scratch else fine_tuning_lr['nano' if nano else 'others'])
     first = scratch and built_in and not cfg.resume
     unsaid = cfg.prompts.prompt_type is None and not cfg.prompts.preset and cfg.prompts.mix==PromptConf().mix
