@@ -307,6 +307,16 @@ def to_do(a, tried):
     runs = [(r, s) for s in map(int, a.seeds.split(',')) for r in wanted if not (r=='zero-shot' and s)]
     return [(f'{r}_{s}', r, s, chosen_rate(r, tried)) for r, s in runs]
 
+def rates_table(folder):
+    "What was tried, in Markdown: J&F on the videos to choose by"
+    tried = [json.loads(f.read_text()) for f in sorted(Path(folder).glob('*.json'))]
+    at = {(o['recipe'], o['rate']): f"{mean(o['scores']['window']):.3f}" for o in tried}
+    rates = sorted({lr for r, lr in at if r!='zero-shot'})
+    yield f"| recipe | {' | '.join(f'{lr:g}' for lr in rates)} |\n|---|{'---|'*len(rates)}"
+    for r in recipes[1:]:
+        if any((r, lr) in at for lr in rates): yield f"| {r} | {' | '.join(at.get((r, lr), '') for lr in rates)} |"
+    yield f"| zero-shot | {' | '.join(jf for (r, _), jf in at.items() if r=='zero-shot')} |"
+
 def main():
     a = arguments()
     folder = Path(a.out)/(a.protocol + ('_rates' if a.rates else ''))
@@ -321,7 +331,7 @@ def main():
                 out = run(a, recipe, seed, data, file, begun, lr)
                 said = ', '.join(f"{way} J&F {mean(s):.3f}" for way, s in out['scores'].items())
                 print(f"{name} at rate {lr:g}: {said}, {out.get('cpu_seconds', 0):.0f} CPU s", flush=True)
-    if a.rates: return
+    if a.rates: return print('\n'.join(rates_table(folder)))
     found = [r for way in ('window', 'quality', 'tree') for r in rows(folder, way)]
     print('\n'.join(table(found)))
 

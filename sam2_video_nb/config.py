@@ -517,7 +517,7 @@ class OptimizerConf(Settings, group='optimizer'):
     "Any optimizer of `torch.optim`, with learning rates by name"
     name:str = opt('AdamW', "class in torch.optim")
     lr:Optional[float] = opt(None,
-        "learning rate; empty: 8e-4 for nano from scratch, 2e-4 to fine-tune nano, 5e-6 to fine-tune the "
+        "learning rate; empty: 8e-4 for nano from scratch, 3e-4 to fine-tune nano, 5e-6 to fine-tune the "
         "others",
         lo=0, hi=1e6)
     weight_decay:float = opt(0.01, "decay of weight matrices; biases, norms and embeddings have none", lo=0)
@@ -560,7 +560,7 @@ class TrainerConf(Settings, group='trainer'):
         "never half for the whole model: SAM 2 computes positions in full precision",
         choices=['32-true', '16-mixed', 'bf16-mixed', '32', '16', 'bf16'])
     fast_dev_run:Any = opt(False, "this many batches of everything, and no files", check=true_false_or_count)
-    max_epochs:Optional[int] = opt(None, "empty: 4 for the built-in data, else 10", lo=-1, check=not_zero)
+    max_epochs:Optional[int] = opt(None, "empty: 3 for the built-in data, else 10", lo=-1, check=not_zero)
     min_epochs:Optional[int] = opt(None, "", lo=0)
     max_steps:int = opt(-1, "optimizer steps; -1: no limit", lo=-1, check=not_zero)
     min_steps:Optional[int] = opt(None, "", lo=0)

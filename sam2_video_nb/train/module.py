@@ -40,7 +40,7 @@ from .callbacks import apart_again, rows_by_now, stopper_of
 log = logging.getLogger('sam2_video_nb')
 
 # %% ../../nbs/43_train.module.ipynb #72d55bc0
-fine_tuning_lr = dict(nano=2e-4, others=5e-6)    # of the others: SAM 2's own recipe
+fine_tuning_lr = dict(nano=3e-4, others=5e-6)    # of the others: SAM 2's own recipe
 
 # %% ../../nbs/43_train.module.ipynb #44656050
 first_mix = dict(mask=.8, point=.1, box=.1)
@@ -64,7 +64,7 @@ def fill_in(
     kind = prompt_presets.get(cfg.prompts.preset, {}).get('prompt_type')
     fill('prompts.prompt_type', kind or ('mixed' if first else 'mask'))
     fill('data.batch_size', 2 if built_in else 1)
-    fill('trainer.max_epochs', 4 if built_in else 10)
+    fill('trainer.max_epochs', 3 if built_in else 10)
 
 # %% ../../nbs/43_train.module.ipynb #73c2dfd4
 def resolve_with_start(
