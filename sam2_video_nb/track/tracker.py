@@ -475,7 +475,8 @@ class FrameWithTruth(NamedTuple):
         "What each of some masks would score"
         def k_times(x): return x.expand(len(tries), *x.shape)
         ignore = None if self.ignore is None else k_times(self.ignore)
-        return frame_scores(tries, k_times(self.true[i]), k_times(self.state[i]), bound=bound, ignore=ignore)
+        s = frame_scores(tries, k_times(self.true[i]), k_times(self.state[i]), bound=bound, ignore=ignore)
+        return s._replace(frame=torch.full_like(s.frame, self.out.t))
 
 # %% ../../nbs/31_track.tracker.ipynb #tk32
 def with_truth(
@@ -546,7 +547,9 @@ def score_video(
     for f in with_truth(model, coco, vid, prompts, conf, predictor_memory):
         pred = f.out.masks(conf.mask_threshold, conf.presence_threshold).cpu()
         for i, (k, o) in enumerate(zip(f.rows, f.objs)): parts[o].append(f.scores(i, pred[k][None], bound))
-    return [Score(vid, o, category(coco, vid, o), **mean_scores(fs)) for o, fs in parts.items()]
+    state, row = coco.state(vid), {o: n for n, (o, _) in enumerate(coco.objs[vid])}
+    def means(o): return mean_scores(parts[o], davis_ends(state[:,row[o]]))
+    return [Score(vid, o, category(coco, vid, o), **means(o)) for o in parts]
 
 # %% ../../nbs/31_track.tracker.ipynb #tk41
 class Scoring(NamedTuple):
