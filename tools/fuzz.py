@@ -559,8 +559,9 @@ class Run(Target):
         from sam2_video_nb.config import TrainConf
         from sam2_video_nb.run import save_cfg
         save_cfg(TrainConf(), self.base/'config.yaml')
-        scores = dict(JF=.5, J=.5, F=.5, dice=.6, iou=.5, objects=2, frames=3)
-        one = [dict(video='v', obj=1, cat='a', frames=3, JF=.5, J=.5, F=.5, dice=.6, iou=.5),
+        there = dict(JF_davis=.5, presence_f1=.9, absent=3, false_positives=1)
+        scores = dict(JF=.5, J=.5, F=.5, dice=.6, iou=.5, objects=2, frames=3, **there)
+        one = [dict(video='v', obj=1, cat='a', frames=3, JF=.5, J=.5, F=.5, dice=.6, iou=.5, **there),
                dict(video='w', obj=2, cat='a', frames=3, JF=.5, J=.5, F=.5, dice=.6, iou=.5)]
         parts = dict(per_category={'a': scores}, per_video={'v': scores, 'w': scores}, unscored=[])
         part = dict(scores, per_object=one, **parts)

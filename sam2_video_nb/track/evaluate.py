@@ -27,7 +27,8 @@ from ..model.weights import Start, is_there, read_start, weights_hash
 from ..model.sam2 import SAM2VideoModel, device_of, in_precision, load_model
 from ..model.sam2 import model_label, model_settings, resolve_start
 from .tracker import Scoring, score_videos, tracked_masks, truth_prompts, with_truth
-from .tables import difference, markdown_table, plain, verdict, worst, write_evaluation
+from .metrics import measured
+from .tables import difference, markdown_table, plain, presence_line, verdict, worst, write_evaluation
 
 # %% ../../nbs/33_track.evaluate.ipynb #c003
 log = logging.getLogger('sam2_video_nb')
@@ -97,7 +98,7 @@ def cache_file(
     dataset = coco.digest, coco.mode
     tracking = p.memory, p.trust_iou, p.hypotheses, p.mask_threshold, p.presence_threshold
     parts = (__version__, weights_hash(weights), model_settings(name), image_size, dataset, pictures,
-             asdict(how.prompts), tracking, how.boundary, how.seed, str(how.precision))
+             asdict(how.prompts), tracking, how.boundary, how.seed, str(how.precision), measured)
     text = json.dumps(plain(parts), sort_keys=True)
     return Path(folder)/f'{hashlib.blake2b(text.encode(), digest_size=10).hexdigest()}.json'
 
@@ -310,6 +311,7 @@ def _evaluate(cfg, start, run):
                                      cfg.eval.bootstrap, generator(cfg.seed, 'bootstrap'))
     m |= _more(cfg.eval, model, how, m['after']['JF'], score)
     out = Evaluation(run, m)
+    for said in verdict(m), presence_line(m): log.debug(said)      # on the screen the command says it
     try: write_evaluation(run, m)
     except OSError as e:             # what was measured for hours is said, if it cannot be kept
         e.add_note(f'{out._repr_markdown_()}\n{out.line()}')

@@ -30,7 +30,7 @@ from ..model.weights import Start, read_start, weights_hash, write_checkpoint
 from ..model.sam2 import GradientAudit, base_size, build_model, informative, lora_of, portable
 from ..model.sam2 import resolve_start, stock_weights, what_trains, with_memory
 from ..model.losses import VideoLoss, check_batch, loss_weights
-from ..track.metrics import summarise
+from ..track.metrics import measured, summarise
 from ..track.tracker import score_video
 from ..track.tables import plain
 from .optim import *
@@ -521,7 +521,7 @@ def _of_all_ranks(scores, videos):
 def on_validation_epoch_start(self:VideoModule): self.scores = []
 
 # %% ../../nbs/43_train.module.ipynb #47516e7e
-tracked = 'JF', 'J', 'F', 'dice', 'iou'      # what is logged of a validation
+tracked = measured      # what is logged of a validation
 
 # %% ../../nbs/43_train.module.ipynb #120b68ee
 @patch

@@ -18,7 +18,7 @@ from ..core import *
 from ..figures import curves, figure_svg
 from ..show import data_uri
 from ..run import read_metrics, read_status, shown_curves
-from ..track.tables import chosen_remark, difference, ending, plain, verdict, write_evaluation
+from ..track.tables import chosen_remark, difference, ending, plain, presence_line, verdict, write_evaluation
 
 # %% ../../nbs/42_train.report.ipynb #bd636cb0
 def _escaped(v): return html.escape(str(v))
@@ -43,13 +43,15 @@ def html_table(
 def _figure(v): return '' if v is None else f'{v:.3f}'
 def _signed(v): return '' if v is None else f'{v:+.3f}'
 
-measures = dict(JF='J&F', J='J (region)', F='F (boundary)', dice='Dice', iou='IoU')
+measures = dict(JF='J&F', J='J (region)', F='F (boundary)', dice='Dice', iou='IoU',
+                JF_davis='J&F as DAVIS counts frames', presence_f1='presence F1')
 
 def _gain(m, key, draws):
     "By how much a measure changed, as `difference` says it; nothing where nothing was measured before"
     if key=='JF' and m.get('difference'): return m['difference']       # told already: the same interval everywhere
     if not m.get('before'): return {}
-    before, after = ([dict(s, JF=s[key]) for s in m[when]['per_object']] for when in ('before', 'after'))
+    def of(when): return [dict(s, JF=s[key]) for s in m[when]['per_object'] if s.get(key) is not None]
+    before, after = of('before'), of('after')
     return difference(before, after, draws, generator(0, 'report', key))
 
 def measure_rows(
@@ -59,6 +61,7 @@ def measure_rows(
     "Before and after, all measures"
     after, before, out = m['after'], m.get('before') or {}, []
     for key, name in measures.items():
+        if after.get(key) is None and key!='JF': continue       # of an earlier version, or no object has it
         d = _gain(m, key, draws)
         interval = '' if d.get('low') is None else f"{_signed(d['low'])} to {_signed(d['high'])}"
         out.append([name, _figure(before.get(key)), _figure(after.get(key)), _signed(d.get('JF')), interval])
@@ -86,15 +89,18 @@ def before_and_after(
     head, out = ['', 'before', 'after', 'difference', '95 % interval'], []
     note = ("Tracked from a prompt on each object's first frame, which does not count. "
             "The interval is of the difference: a bootstrap over videos.")
-    def about(videos): return f'<p class="quiet">{videos} {note}</p>'
+    def about(videos, m):
+        line = presence_line(m)
+        there = f'<p>{_escaped(line[0].upper()+line[1:])}.</p>' if line else ''
+        return f'{there}<p class="quiet">{videos} {note}</p>'
     if m.get('after'):
         on = 'Videos that were trained on.' if m.get('split')=='train' else 'Videos that were not trained on.'
         remark = chosen_remark(m)
         chosen = f'<p class="remark">These figures: {_escaped(remark)}.</p>' if remark else ''
-        out += ['<h2>Before and after</h2>', chosen, html_table(head, measure_rows(m)), about(on), *_parts(m)]
+        out += ['<h2>Before and after</h2>', chosen, html_table(head, measure_rows(m)), about(on, m), *_parts(m)]
     if m.get('test'):
         on = 'Videos that were not trained on and chose nothing (data.test_path).'
-        out += ['<h2>Test</h2>', html_table(head, measure_rows(m['test'])), about(on)]
+        out += ['<h2>Test</h2>', html_table(head, measure_rows(m['test'])), about(on, m['test'])]
     return out
 
 # %% ../../nbs/42_train.report.ipynb #5f3f2614

@@ -27,7 +27,7 @@ from ..data.datasets import counts, datasets, test_videos, video_prints
 from ..model.weights import load_weights, read_about, read_checkpoint, read_optimizer
 from ..model.features import feature_cache
 from ..model.sam2 import device_of, model_label, stock_weights
-from ..track.tables import difference, ending, plain, verdict, worst
+from ..track.tables import difference, ending, plain, presence_line, verdict, worst
 from ..track.evaluate import cache_file, cache_folder, scoring_of, video_gif
 from .optim import *
 from .callbacks import *
@@ -289,6 +289,7 @@ def _measure_before(trainer, module, dm):
         try: figures = _figures_before(trainer, module, dm, on)
         except KeyboardInterrupt: raise Stopped(stopper_of(trainer) or KeepOnStop(None)) from None
         log.info(f"{name} J&F before training: {figures['JF'] or 0:.3f}")
+        log.debug(f"{name} before training: {presence_line(dict(after=figures)) or 'presence was not measured'}")
         return figures
     if dm.val_coco: module.before = logged_figures('val', 'held-out')
     if dm.test_coco and not trainer.fast_dev_run: module.before_test = logged_figures('test', 'test')
@@ -467,6 +468,8 @@ def _log_end(metrics):
     "Say how the run ended"
     log.info(ending(metrics))
     if metrics.get('after') or metrics.get('test'): log.debug(verdict(metrics))   # on the screen it is the last word
+    for m in metrics, metrics.get('test') or {}:
+        if line := presence_line(m): log.debug(line if m is metrics else f'test: {line}')
     for r in metrics['remarks']: log.warning(r)
 
 # %% ../../nbs/44_train.trainer.ipynb #c042
