@@ -28,7 +28,8 @@ from ..model.sam2 import SAM2VideoModel, device_of, in_precision, load_model
 from ..model.sam2 import model_label, model_settings, resolve_start
 from .tracker import Scoring, score_videos, tracked_masks, truth_prompts, with_truth
 from .metrics import measured
-from .tables import difference, markdown_table, plain, presence_line, verdict, worst, write_evaluation
+from .tables import difference, markdown_table, plain, presence_line
+from .tables import verdict, worst, write_evaluation
 
 # %% ../../nbs/33_track.evaluate.ipynb #c003
 log = logging.getLogger('sam2_video_nb')

@@ -269,8 +269,8 @@ def _means_by(scores, field):
 # %% ../../nbs/30_track.metrics.ipynb #b97df753
 def summarise(
     scores:list   # `Score`s
-)->dict:          # The `measured`, objects, absent, false_positives; per_video, per_category: name to the same; dicts in
-                   # per_object, unscored
+)->dict:          # The `measured`, objects, absent, false_positives; per_video, per_category: name to the same;
+                   # per_object, unscored: dicts
     "The figures of a split: means over objects"
     scored = [s for s in scores if s.frames]
     unscored = [dict(video=s.video, obj=s.obj, cat=s.cat) for s in scores if not s.frames]

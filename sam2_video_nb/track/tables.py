@@ -241,7 +241,8 @@ def write_scores(
     with written_whole(path) as p, open(p, 'w', newline='', encoding='utf-8') as f:
         rows = csv.writer(f)
         presence = 'JF_davis', 'presence_f1', 'absent', 'false_positives'
-        rows.writerow(['video', 'object', 'category', 'frames', 'J&F', 'J', 'F', 'dice', 'iou', 'J&F before', *presence])
+        head = 'video', 'object', 'category', 'frames', 'J&F', 'J', 'F', 'dice', 'iou', 'J&F before'
+        rows.writerow([*head, *presence])
         for s in m['after']['per_object']:
             scores = [s[k] for k in ('JF', 'J', 'F', 'dice', 'iou')]
             more = [s.get(k, '') for k in presence]

@@ -18,7 +18,8 @@ from ..core import *
 from ..figures import curves, figure_svg
 from ..show import data_uri
 from ..run import read_metrics, read_status, shown_curves
-from ..track.tables import chosen_remark, difference, ending, plain, presence_line, verdict, write_evaluation
+from ..track.tables import chosen_remark, difference, ending, plain, presence_line
+from ..track.tables import verdict, write_evaluation
 
 # %% ../../nbs/42_train.report.ipynb #bd636cb0
 def _escaped(v): return html.escape(str(v))
