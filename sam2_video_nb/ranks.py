@@ -287,11 +287,14 @@ def lost(self:Watch, wait:float=2.)->str:   # `wait`: seconds until the word has
     self.heard.wait(wait)
     return self.word or ''
 
-def end_with_parent():
+def end_with_parent(
+    grace:float=0.    # Seconds in which it may end by itself, and say why
+):
     "A process that another one started ends when that one is gone"
     parent = os.getppid()
     def look():
         while os.getppid()==parent: time.sleep(.5)
+        time.sleep(grace)
         os._exit(1)
     threading.Thread(target=look, daemon=True).start()
 

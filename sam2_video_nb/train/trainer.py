@@ -130,7 +130,7 @@ def in_company(conf:TrainerConf):   # Context
     "Among the other ranks of a run, where there are some: they are met, watched, and told how this one ended"
     p = this_process()
     if p.launcher=='slurm': (lambda e: (e.main_address, e.main_port))(SLURMEnvironment())      # it sets MASTER_ADDR
-    if p.launcher=='lightning': end_with_parent()
+    if p.launcher=='lightning': end_with_parent(watch.grace+1)      # time for the word on rank 0
     meet_others(p, p.of > 1 and device_of(conf.accelerator).type=='cuda')
     if together(): watch.begin(p.rank, p.of, os.environ['MASTER_ADDR'])
     try: yield
