@@ -33,7 +33,7 @@ def measure(arch, point, side):
     "Live MiB, GFLOP and processor seconds of a step"
     which, mode = sides[side]
     a = argparse.Namespace(arch=arch, mode=mode, features='cold', prompt='mask', device='cpu', davis=None,
-        tokens=1., object_chunk=None, bptt=None, **point)
+        tokens=1., object_chunk=None, bptt=None, encoder_precision='full', **point)
     torch.manual_seed(0)
     do, model = (step.ours if which=='ours' else step.reference)(a, step.clip_batch(a))
     counted = step.counted(do, model, torch.optim.AdamW([p for p in model.parameters() if p.requires_grad]))

@@ -2,6 +2,7 @@
 
     python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
         [--precision bf16-mixed] [--reference-precision bf16-mixed] [--tokens 0.5] [--object-chunk N] [--bptt N]
+        [--encoder-precision bf16]
         [--threads N] [--device cpu] [--prompt mask|point|box] [--features warm] [--repeats 3] [--davis DIR]
         [--json OUT.json]
 
@@ -32,6 +33,8 @@ def arguments():
     p.add_argument('--mode', choices=modes, default='exact')
     p.add_argument('--tokens', type=float, default=1., help="ours: model.memory_token_keep")
     p.add_argument('--object-chunk', type=int, help="ours: model.object_chunk")
+    p.add_argument('--encoder-precision', choices=('full', 'bf16'), default='full',
+        help="ours: model.encoder_precision")
     p.add_argument('--bptt', type=int, help="ours: model.bptt_frames")
     for side, k in (('ours', 'precision'), ('reference', 'reference-precision')):
         p.add_argument(f'--{k}', choices=('32-true', 'bf16-mixed'), default='32-true', help=side)
@@ -76,7 +79,8 @@ def ours(a, batch, dropout=True):
     from sam2_video_nb.config import ModelConf
     from sam2_video_nb.model.losses import VideoLoss
     from sam2_video_nb.model.sam2 import build_model
-    other = dict(memory_token_keep=a.tokens, object_chunk=a.object_chunk, bptt_frames=a.bptt) if dropout else {}
+    other = dict(memory_token_keep=a.tokens, object_chunk=a.object_chunk, bptt_frames=a.bptt,
+        encoder_precision=a.encoder_precision) if dropout else {}
     trains = ['memory_attention', 'memory_encoder']
     conf = ModelConf(config_path=a.arch, checkpoint_path='random', trainable_modules=trains, **modes[a.mode],
         **other)      # the losses are compared without them

@@ -476,6 +476,10 @@ class ModelConf(Settings, group='model'):
         "share of the memory's tokens that a frame looks at while training, drawn anew each time; 0.5 saves about a "
         "tenth of the operations, and trains on less than tracking sees; 1: all",
         lo=0.05, hi=1)
+    encoder_precision:str = opt('full',
+        "an image encoder that does not train, while training: full: as trainer.precision; bf16: in bfloat16, which "
+        "takes a CPU that has it (avx512_bf16, amx) about 0.6 of the time; features differ by about a hundredth from "
+        "those of tracking", choices=['full', 'bf16'])
     object_chunk:Optional[int] = opt(None,
         "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
         "computed twice; empty: all together", lo=1)

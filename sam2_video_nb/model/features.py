@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from ..config import DataConf
 from ..core import *
 from .weights import weights_hash
-from .sam2 import Features, encoded_pixels
+from .sam2 import Features, encoded_pixels, stacked
 
 # %% ../../nbs/24_model.features.ipynb #31d734ac
 log = logging.getLogger('sam2_video_nb')
@@ -39,13 +39,14 @@ def with_convs(
 
 def image_maps(
     sam2,            # A SAM 2, its encoder frozen
-    images:Tensor    # (F,3,S,S) normalised
+    images           # (F,3,S,S) normalised, or a list of (3,S,S)
 )->tuple:            # 3 levels, (F,C,h,w); positions of the coarsest (1,C,h,w)
     "What is kept of frames"
     n, parts, convs = sam2.num_feature_levels, [], not trained_convs(sam2)
     with torch.no_grad():
-        for x in images.split(max(1, encoded_pixels//sam2.image_size**2)):
-            out = sam2.image_encoder(x)
+        at_once = max(1, encoded_pixels//sam2.image_size**2)
+        for i in range(0, len(images), at_once):
+            out = sam2.image_encoder(stacked(images[i:i+at_once]))
             maps = out['backbone_fpn'][-n:]
             parts.append((with_convs(sam2, maps) if convs else maps, out['vision_pos_enc'][-1][:1]))
     return [torch.cat(level) for level in zip(*(m for m, _ in parts))], parts[0][1].clone()
@@ -150,7 +151,7 @@ class FeatureCache:
 
     def __call__(self,
         sam2,            # A SAM 2, its encoder frozen
-        images:Tensor,   # (F,3,S,S) normalised
+        images,          # (F,3,S,S) normalised, or a list of (3,S,S)
         prints:list      # (F,) what each frame is known by
     )->Features:
         "As `encode` gives them"
@@ -158,12 +159,12 @@ class FeatureCache:
         new = [i for i, k in enumerate(kept) if k is None]
         self.asked, self.found = self.asked+len(kept), self.found+len(kept)-len(new)
         if new or self.pos is None:
-            maps, self.pos = image_maps(sam2, images[new or [0]])
+            maps, self.pos = image_maps(sam2, [images[i] for i in new or [0]])
             for n, i in enumerate(new):
                 kept[i] = [m[n] for m in maps]
                 self.store.put(prints[i], kept[i])
             self.dtypes = [m.dtype for m in maps]
-        levels = [torch.stack([m.to(images.device, d) for m in level]) for level, d in zip(zip(*kept), self.dtypes)]
+        levels = [torch.stack([m.to(images[0].device, d) for m in level]) for level, d in zip(zip(*kept), self.dtypes)]
         return Features(with_convs(sam2, levels) if trained_convs(sam2) else levels, self.pos)
 
     def report(self)->str:

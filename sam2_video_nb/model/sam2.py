@@ -6,13 +6,14 @@
 __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_anything', 'largest', 'ours', 'memory_modules',
            'encoded_pixels', 'keeping', 'config_file', 'model_named', 'check_settings', 'model_settings', 'portable',
            'base_size', 'model_label', 'default_size', 'model_config', 'BuildLimit', 'build_sam2', 'matching',
-           'set_trainable', 'set_mode', 'Lora', 'lora_of', 'add_adapters', 'stock_weights', 'Features', 'encode',
-           'memory_rows', 'with_memory', 'fitting_weights', 'MemoryBank', 'kinds_of', 'sam2_inputs', 'DecoderTap',
-           'StepOut', 'keeps_little', 'both', 'is_soft', 'softly_gated', 'frame_step', 'frame_candidates', 'Clicker',
-           'clicked_step', 'Group', 'group_objects', 'group_steps', 'group_step', 'no_attention_dropout',
-           'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points', 'corrects', 'unreachable',
-           'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision', 'look_nearby',
-           'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model', 'resolve_start']
+           'set_trainable', 'set_mode', 'Lora', 'lora_of', 'add_adapters', 'stock_weights', 'Features', 'stacked',
+           'encode', 'memory_rows', 'with_memory', 'fitting_weights', 'MemoryBank', 'kinds_of', 'sam2_inputs',
+           'DecoderTap', 'StepOut', 'keeps_little', 'both', 'is_soft', 'softly_gated', 'frame_step', 'frame_candidates',
+           'Clicker', 'clicked_step', 'Group', 'group_objects', 'group_steps', 'group_step', 'no_attention_dropout',
+           'check_frozen', 'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points', 'corrects',
+           'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision',
+           'look_nearby', 'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model',
+           'resolve_start']
 
 # %% ../../nbs/22_model.sam2.ipynb #9f6b4ee3
 import copy, logging, re
@@ -229,7 +230,8 @@ class BuildLimit(TorchFunctionMode):
 
 # %% ../../nbs/22_model.sam2.ipynb #7042bd14
 ours = dict(memory_attention=attention.MemoryAttention, memory_encoder=encoders.MemoryEncoder) | {
-    'memory_encoder.fuser.layer': encoders.CXBlock, 'image_encoder.trunk': encoders.Hiera,
+    'memory_encoder.fuser.layer': encoders.CXBlock, 'image_encoder': encoders.ImageEncoder,
+    'image_encoder.trunk': encoders.Hiera,
     'memory_encoder.position_encoding': encoders.PositionEmbeddingSine,
     'image_encoder.neck.position_encoding': encoders.PositionEmbeddingSine}
 
@@ -368,6 +370,12 @@ class Features(NamedTuple):
 # %% ../../nbs/22_model.sam2.ipynb #f64bd950
 encoded_pixels = 1<<18   # at once: one frame of 512 px, four of 256
 
+def stacked(
+    images   # (F,3,S,S), or a list of (3,S,S)
+)->Tensor:
+    "Frames as one tensor"
+    return torch.stack(images) if isinstance(images, list) else images
+
 def _encoder_trains(sam2):
     decoder = sam2.sam_mask_decoder
     parts = sam2.image_encoder, getattr(decoder, 'conv_s0', None), getattr(decoder, 'conv_s1', None)
@@ -380,22 +388,25 @@ def _trim(cache):
 
 def encode(
     sam2:nn.Module,  # A SAM 2
-    images:Tensor,   # (F,3,S,S) normalised
-    again=False      # Compute it again in the backward pass, where it trains
+    images,          # (F,3,S,S) normalised, or a list of (3,S,S)
+    little=False     # Fewer frames at a time; computed again in the backward pass where the encoder trains
 )->Features:
     "Image features of `F` frames"
     S, n = sam2.image_size, sam2.num_feature_levels
-    if images.shape[-1]!=S:
-        raise ModelError(f"frames of {images.shape[-1]} px for a model of {S} px: give both one size "
+    if images[0].shape[-1]!=S:
+        raise ModelError(f"frames of {images[0].shape[-1]} px for a model of {S} px: give both one size "
                          f"(data.image_size; in Python VideoClips(ds, DataConf(image_size={S})))")
     def some(x):
         out = sam2.forward_image(x)
         _trim(sam2.image_encoder.neck.position_encoding.cache)
         return out['backbone_fpn'][-n:], out['vision_pos_enc'][-1][:1]
     with torch.set_grad_enabled(torch.is_grad_enabled() and _encoder_trains(sam2)):
-        run = partial(checkpoint, some, use_reentrant=False) if again and torch.is_grad_enabled() else some
-        parts = [run(x) for x in images.split(max(1, encoded_pixels//S**2))]
-    return Features([torch.cat(level) for level in zip(*(maps for maps, _ in parts))], parts[0][1].clone())
+        run = partial(checkpoint, some, use_reentrant=False) if little and torch.is_grad_enabled() else some
+        at_once = max(1, encoded_pixels//S**2//(4 if little else 1))
+        maps, pos = zip(*(run(stacked(images[i:i+at_once])) for i in range(0, len(images), at_once)))
+        levels, pos = list(map(list, zip(*maps))), pos[0].clone()
+        del maps                                                # no level is there twice but the one at hand
+        return Features([torch.cat(levels.pop(0)) for _ in range(n)], pos)
 
 # %% ../../nbs/22_model.sam2.ipynb #6d9a0f72
 def memory_rows(
@@ -790,6 +801,15 @@ def no_attention_dropout(
 # %% ../../nbs/22_model.sam2.ipynb #bb2929cc
 keeping = dict(none='all', parts='parts', frame='frame')   # model.activation_checkpointing → what is kept
 
+# %% ../../nbs/22_model.sam2.ipynb #4dc35a11
+def check_frozen(sam2):
+    "Raise `ConfigError` where the image encoder trains"
+    trains = [n for n, p in sam2.image_encoder.named_parameters() if p.requires_grad]
+    if not trains: return
+    raise ConfigError(f"model.encoder_precision=bf16 is for an image encoder that stays as it is, and "
+        f"image_encoder.{trains[0]} trains: leave it out, or take the encoder from model.trainable_modules and "
+        "model.lora_targets")
+
 # %% ../../nbs/22_model.sam2.ipynb #c047
 class SAM2VideoModel(nn.Module):
     "SAM 2 over clips, with the gradient flowing through its memory"
@@ -803,7 +823,8 @@ class SAM2VideoModel(nn.Module):
         lora:Optional[Lora]=None,        # Adapters, which train besides
         token_keep=1.,                   # Share of the memory's tokens that training looks at
         object_chunk:Optional[int]=None, # Objects computed at a time; None: all
-        presence_gate='hard'             # soft: a wrong object score does not cut the mask's gradient
+        presence_gate='hard',            # soft: a wrong object score does not cut the mask's gradient
+        encoder_precision='full'         # Of a frozen image encoder while training: full, as the rest, or bf16
     ):
         super().__init__()
         if bptt_frames==1:
@@ -817,7 +838,9 @@ class SAM2VideoModel(nn.Module):
             if hasattr(m, 'keep'): m.keep('all' if keep=='all' else 'little')     # SAM 2's own keep all
         if not attention_dropout: no_attention_dropout(sam2)
         if lora: add_adapters(sam2, lora)
+        self.encoder_precision = encoder_precision
         self.trains = set_trainable(sam2, [*trainable, '*.lora_[AB].*'] if lora else trainable)
+        if encoder_precision!='full': check_frozen(sam2)
         # what a checkpoint says: prompts trained with, kinds of prompt ever seen, prints of the videos that chose it
         self.prompts = self.seen_prompts = self.chosen_on = None   # None: nobody knows
         self.features = None     # a `FeatureCache`, where features are kept
@@ -833,8 +856,12 @@ class SAM2VideoModel(nn.Module):
     def set_shortcuts(self):
         "What training leaves out; tracking gives SAM 2's numbers to the bit"
         self.sam2.memory_attention.token_keep = self.token_keep if self.training else 1.
-        trunk = self.sam2.image_encoder.trunk
+        encoder = self.sam2.image_encoder
+        encoder.narrow, trunk = self.training and self.encoder_precision=='bf16', encoder.trunk
         if hasattr(trunk, 'be_thrifty'): trunk.be_thrifty(self.training)
+
+    @property
+    def saves_memory(self): return self.keep=='frame' or bool(self.bptt_frames)
 
     @property
     def image_size(self): return self.sam2.image_size
@@ -910,8 +937,8 @@ def _again(self:SAM2VideoModel, frames, groups, step):
 @patch
 def _features(self:SAM2VideoModel, batch, pairs):   # `pairs`: (clip, frame) of what is wanted
     "Features of some frames: computed, or kept from an earlier time"
-    images = torch.stack([batch.images[b,t] for b, t in pairs])
-    if self.features is None or batch.prints is None: return encode(self.sam2, images, self.keep=='frame')
+    images = [batch.images[b,t] for b, t in pairs]
+    if self.features is None or batch.prints is None: return encode(self.sam2, images, self.saves_memory)
     return self.features(self.sam2, images, [batch.prints[b][t] for b, t in pairs])
 
 @patch
@@ -1223,7 +1250,7 @@ def build_model(
                        bptt_frames=conf.bptt_frames, predictor_memory=conf.predictor_memory,
                        keep=keeping[conf.activation_checkpointing], attention_dropout=conf.attention_dropout,
                        lora=lora_of(conf, seed), token_keep=conf.memory_token_keep, object_chunk=conf.object_chunk,
-                       presence_gate=conf.presence_gate)
+                       presence_gate=conf.presence_gate, encoder_precision=conf.encoder_precision)
     model.prompts = prompts or model.prompts
     weights = weights or dict(focal=20, dice=1, iou=1, presence=1)
     if random and not weights.get('presence'): _always_present(model.sam2)

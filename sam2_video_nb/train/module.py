@@ -376,7 +376,8 @@ def plain_batch(
 most_files = 3       # a file has all the weights
 most_in_row = 10     # skipped: then it is the run, not a clip
 step_settings = ('trainable_modules', 'bptt_frames', 'predictor_memory', 'attention_dropout', 'memory_token_keep',
-    'object_chunk', 'lora_rank', 'lora_alpha', 'lora_targets', 'presence_gate')    # of model.*
+    'object_chunk', 'lora_rank', 'lora_alpha', 'lora_targets', 'presence_gate',
+    'encoder_precision')    # of model.*
 
 @patch
 def bad_batch(self:VideoModule, why)->BadBatch:

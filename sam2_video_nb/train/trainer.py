@@ -620,11 +620,16 @@ def _whence(resumed, about, n_clips):   # the checkpoint, what it says of itself
     return f"resumed from {resumed}: {step} done, {where}{then}"
 
 # %% ../../nbs/44_train.trainer.ipynb #0aa7364b
+def _feature_precision(cfg):
+    "What image features are computed in, in words"
+    own, all_of_it = cfg.model.encoder_precision, cfg.trainer.precision
+    return all_of_it if own=='full' else f'{all_of_it}, encoder {own}'
+
 def _keep_features(cfg, dm, module, trainer):
     "Let the model keep its image features, where that was asked for and can be"
     frames = sum(map(len, dm.train_coco.frames.values()))*(1 + (0 < cfg.data.hflip_prob < 1))
     module.model.features = feature_cache(cfg.data, module.model.sam2, frames, Path(cfg.output_dir)/'features',
-        cfg.trainer.precision, trainer.strategy.root_device, trainer.world_size//trainer.num_nodes)
+        _feature_precision(cfg), trainer.strategy.root_device, trainer.world_size//trainer.num_nodes)
     dm.clips.prints = module.model.features is not None
 
 # %% ../../nbs/44_train.trainer.ipynb #c044
