@@ -442,8 +442,7 @@ class ModelConf(Settings, group='model'):
         path=exists)
     base_path:Optional[str] = opt(None,
         "weights that a delta in checkpoint_path belongs to: a file, hub or hub:owner/name (downloaded); empty: "
-        "where the delta says, but nothing is downloaded because a file says so",
-        path=exists)
+        "where the delta says, but nothing is downloaded because a file says so", path=exists)
     trainable_modules:Any = opt(None,
         "names or globs of what trains; empty: [memory_attention,memory_encoder], or everything ('*') for "
         "nano, which is small: more learns faster and costs more memory, see recipe", several=str)
@@ -460,8 +459,7 @@ class ModelConf(Settings, group='model'):
         "them; maskmem_tpos_enc then trains too", lo=2, hi=22)
     bptt_frames:Optional[int] = opt(None,
         "cut the gradient through the memory every so many frames: one such segment at a time is held in memory, and "
-        "computed twice; what is learnt reaches less far back; empty: the whole clip",
-        lo=2)
+        "computed twice; what is learnt reaches less far back; empty: the whole clip", lo=2)
     activation_checkpointing:str = opt('parts',
         "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses, in "
         "pieces) or frame (each frame as a whole: the least memory, a fifth more operations than parts)",
@@ -474,12 +472,10 @@ class ModelConf(Settings, group='model'):
         "use its fused attention")
     memory_token_keep:float = opt(1.,
         "share of the memory's tokens that a frame looks at while training, drawn anew each time; 0.5 saves about a "
-        "tenth of the operations, and trains on less than tracking sees; 1: all",
-        lo=0.05, hi=1)
+        "tenth of the operations, and trains on less than tracking sees; 1: all", lo=0.05, hi=1)
     encoder_precision:str = opt('full',
-        "an image encoder that does not train, while training: full: as trainer.precision; bf16: in bfloat16, which "
-        "takes a CPU that has it (avx512_bf16, amx) about 0.6 of the time; features differ by about a hundredth from "
-        "those of tracking", choices=['full', 'bf16'])
+        "of an image encoder that does not train, while training: full: as trainer.precision; bf16: faster where the "
+        "processor has it, but features differ by a hundredth from those of tracking", choices=['full', 'bf16'])
     object_chunk:Optional[int] = opt(None,
         "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
         "computed twice; empty: all together", lo=1)
