@@ -182,7 +182,6 @@ class StepCost(NamedTuple):
     flops:dict       # Part → operations, forward and backward
     forward:int      # Operations of the forward pass
     live:LiveBytes   # With views of weights
-    at_forward:dict={}   # As `at_peak`, of the forward pass alone
 
     @property
     def total_flops(self): return sum(self.flops.values())
@@ -242,12 +241,12 @@ def step_cost(
                 outs = model(batch, prompts)
                 with live.parts('losses'): value = loss(outs, batch, check=False)['loss']
             del outs
-            kept, forward, at_forward = live.made, sum(live.flops.values()), live.at_peak
+            kept, forward = live.made, sum(live.flops.values())
             torch.autograd.backward(value)
     finally:
         for h in hooks: h.remove()
         model.sam2.__dict__.pop('forward_image', None)
-    return StepCost(kept, live.made_peak, live.at_peak, live.flops, forward, live, at_forward)
+    return StepCost(kept, live.made_peak, live.at_peak, live.flops, forward, live)
 
 # %% ../../nbs/25_model.cost.ipynb #48eeda59
 def shaped_batch(
