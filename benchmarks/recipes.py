@@ -317,6 +317,17 @@ def rates_table(folder):
         if any((r, lr) in at for lr in rates): yield f"| {r} | {' | '.join(at.get((r, lr), '') for lr in rates)} |"
     yield f"| zero-shot | {' | '.join(jf for (r, _), jf in at.items() if r=='zero-shot')} |"
 
+def policies_table(*folders):
+    "What is remembered in which way, in Markdown: J&F of each run that was scored in several"
+    files = [f for folder in folders for f in sorted(Path(folder).glob('*.json'))]
+    runs = [(f.parent.name, json.loads(f.read_text())) for f in files]
+    runs = [(where, o) for where, o in runs if len(o['scores']) > 1]
+    ways = list(runs[0][1]['scores']) if runs else []
+    yield f"| protocol | after | {' | '.join(ways)} |\n|---|---|{'---|'*len(ways)}"
+    for where, o in runs:
+        figures = ' | '.join(f"{mean(o['scores'][way]):.3f}" for way in ways)
+        yield f"| {where.removesuffix('_rates')} | {o['recipe']} | {figures} |"
+
 def main():
     a = arguments()
     folder = Path(a.out)/(a.protocol + ('_rates' if a.rates else ''))
