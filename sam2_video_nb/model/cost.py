@@ -182,6 +182,7 @@ class StepCost(NamedTuple):
     flops:dict       # Part → operations, forward and backward
     forward:int      # Operations of the forward pass
     live:LiveBytes   # With views of weights
+    at_forward:dict={}   # As `at_peak`, of the forward pass alone
 
     @property
     def total_flops(self): return sum(self.flops.values())
@@ -241,12 +242,12 @@ def step_cost(
                 outs = model(batch, prompts)
                 with live.parts('losses'): value = loss(outs, batch, check=False)['loss']
             del outs
-            kept, forward = live.made, sum(live.flops.values())
+            kept, forward, at_forward = live.made, sum(live.flops.values()), live.at_peak
             torch.autograd.backward(value)
     finally:
         for h in hooks: h.remove()
         model.sam2.__dict__.pop('forward_image', None)
-    return StepCost(kept, live.made_peak, live.at_peak, live.flops, forward, live)
+    return StepCost(kept, live.made_peak, live.at_peak, live.flops, forward, live, at_forward)
 
 # %% ../../nbs/25_model.cost.ipynb #48eeda59
 def shaped_batch(
