@@ -105,7 +105,8 @@ gaps = .1            # what PyTorch's allocator has between tensors, a share of 
 
 def _built(cfg, start, stack):
     "The model, ready for a step without computing"
-    with _unsaid():
+    # adapters are moved to where the layer is: nothing moves here, and fake tensors cannot
+    with _unsaid(), replaced.object(torch.nn.Module, '_apply', lambda self, *args, **kw: self):
         model = build_model(cfg.model, cfg.data.image_size, cfg.prompts, loss_weights(cfg.loss), start=start)
     made_anew(model).train()
     if cfg.trainer.accelerator=='cpu':      # large pictures in pieces of a cache's size would be many: fewer
