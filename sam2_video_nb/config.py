@@ -173,7 +173,8 @@ def field_value(
         if meta.get('check'): meta['check'](value)
     except ConfigError as e:
         if is_dataclass(kind) and value is not None: raise
-        raise ConfigError(f'{key or f.name}={value}: {e}') from None
+        text = str(value)      # a file may bring one of any length
+        raise ConfigError(f"{key or f.name}={text[:200]}{'…'*(len(text) > 200)}: {e}") from None
     return value
 
 # %% ../nbs/00_config.ipynb #5b79f1b3
