@@ -67,6 +67,8 @@ def _read_vis(src):
     for key in ('videos', 'categories', 'annotations'): _list_of(d, key, src)
     for i, a in enumerate(d.get('annotations') or ()):
         _need(a, ('id', 'video_id', 'category_id', 'segmentations'), f'{src}: annotations[{i}]')
+        if not isinstance(a['id'], (int, str)):
+            raise DataError(f"{src}: annotations[{i}]: id {str(a['id'])[:60]!r}: a number or a text is expected")
         anns[str(a['video_id'])].append(a)
     if lost := set(anns) - {str(v['id']) for v in d['videos'] if isinstance(v, dict) and 'id' in v}:
         raise DataError(f"{src}: annotation {anns[min(lost)][0]['id']!r}: there is no video {min(lost)}")
