@@ -48,7 +48,8 @@ def _read_job(path):
     with as_written(path, 'a sweep'):
         job = SweepJob(path.parent, **json.loads(path.read_text(encoding='utf-8')))
         fine = all(map(is_line, [*job.given, *job.given.values()])) and isinstance(job.error, str)
-        if not fine or not isinstance(job.JF, (Real, type(None))): raise ValueError('given, JF or error')
+        figure = job.JF is None or isinstance(job.JF, Real) and not abs(job.JF) > 1         # NaN is one
+        if not (fine and figure): raise ValueError('given, JF or error')
         return job
 
 def best_job(jobs)->Optional[SweepJob]:
