@@ -605,18 +605,21 @@ class Debug(Target):
         from sam2_video_nb.data.clips import VideoClips, collate
         from sam2_video_nb.data.coco import CocoVideo
         from sam2_video_nb.model.prompts import PromptPolicy
-        from sam2_video_nb.train.module import BadBatch, plain_batch
+        from sam2_video_nb.config import ModelConf
+        from sam2_video_nb.train.module import BadBatch, plain_batch, step_settings
         small_dataset(self.base)
         clips = VideoClips(CocoVideo(self.base/'train.json'), DataConf(image_size=32, video_clip_length=2))
-        batch, prompts = collate([clips[0]]), PromptPolicy(PromptConf())
-        states = dict(cpu=torch.get_rng_state(), cuda=[])
-        model = dict(trainable_modules=['memory_encoder'], bptt_frames=None, predictor_memory=False)
-        settings = dict(loss=asdict(LossConf()), prompts=asdict(PromptConf()), precision='32-true', model=model)
-        bad = BadBatch('the loss is not finite', batch, prompts.for_batch(batch, None), states, 3)
-        self.d = plain_batch(bad) | dict(settings=settings)
+        batch, states = collate([clips[0]]), dict(cpu=torch.get_rng_state(), cuda=[])
+        model = {k: getattr(ModelConf(trainable_modules=['memory_encoder']), k) for k in step_settings}
+        def written(conf):
+            prompts = PromptPolicy(conf, train=True).for_batch(batch, torch.Generator().manual_seed(0))
+            bad = BadBatch('the loss is not finite', batch, prompts, states, 3)
+            settings = dict(loss=asdict(LossConf()), prompts=asdict(conf), precision='32-true', model=model)
+            return plain_batch(bad) | dict(settings=settings)
+        self.bases = [written(PromptConf(**kw)) for kw in ({}, dict(preset='reference'))]
     def draw(self, data, folder):
         import torch
-        d = copy.deepcopy(self.d)
+        d = copy.deepcopy(pick(data, self.bases))
         kinds = [torch.zeros(2, 3), torch.tensor(3), torch.zeros(1).expand(10**9), torch.eye(2).to_sparse(), 'tensor']
         for _ in range(data.draw(st().integers(1, 2))):
             path = pick(data, list(places(d))[1:])
@@ -760,6 +763,8 @@ class Trial:
                 self.known.add(self.last)
                 say(dict(found=self.last, kept=str(self.args.out)))
             if self.tried==done: break                             # nothing new can be drawn
+        if self.tried >= 500 and not self.values:
+            say(dict(found='no input was read: what is changed must be valid', kept='none'))
         shutil.rmtree(self.scratch, ignore_errors=True)
         say(dict(target=self.name, tried=self.tried, values=self.values, refused=self.refused, done=True))
 

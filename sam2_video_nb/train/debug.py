@@ -98,7 +98,8 @@ def _checked_more(d, S):
 def _checked_prompt(d, S, first=True):
     "One `Prompt` that a file says"
     _expect(isinstance(d, dict) and set(d) | {'more'}==set(Prompt._fields), 'prompts')
-    _expect(d['kind'] in ('point', 'box', 'mask') and (first or d.get('more') is None), 'prompts')
+    more = d.get('more')
+    _expect(d['kind'] in ('point', 'box', 'mask') and (more is None or first and isinstance(more, dict)), 'prompts')
     for k, (kinds, dims) in _prompt_tensors.items():
         t = d[k]
         fits = t is None or isinstance(t, Tensor) and t.dtype in kinds and t.dim()==dims and t.is_contiguous()
@@ -107,7 +108,7 @@ def _checked_prompt(d, S, first=True):
     else:
         _expect(d['pts'] is not None and d['labels'] is not None, 'prompts: pts')
         _expect(d['pts'].shape==(len(d['labels']), 2) and 0 < len(d['pts']) <= 1000, 'prompts: pts')
-    return Prompt(**d | dict(more=d.get('more') and _checked_more(d['more'], S)))
+    return Prompt(**d | dict(more=None if more is None else _checked_more(more, S)))
 
 def _checked_states(d):
     "The states of generators that a file says"
