@@ -627,7 +627,7 @@ class Debug(Target):
             how = data.draw(st().integers(0, 3))
             if how==0: home[k] = copy.deepcopy(pick(data, kinds))
             elif how==1: del home[k]
-            elif how==2 and isinstance(home[k], torch.Tensor) and home[k].ndim:
+            elif how==2 and isinstance(home[k], torch.Tensor) and home[k].ndim and not home[k].is_sparse:
                 home[k] = home[k][:data.draw(st().integers(0, 1))]
             else: home[k] = value(data)
         about = dict(model='nano', image_size=32)
