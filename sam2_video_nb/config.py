@@ -408,21 +408,24 @@ class PromptConf(Settings, group='prompts'):
         "frames; it fills in what is empty here. A step costs up to half as much again",
         choices=['reference'])
     cond_frames:Optional[int] = opt(None,
-        "training: frames on which an object is prompted before it is tracked: the first where it is seen, and others "
-        "where it is visible; more teach to use later prompts, and leave fewer frames to track; empty: 1", lo=1)
+        "training, and eval.interactive: frames on which an object is prompted before it is tracked: the first where "
+        "it is seen, and others where it is visible; more teach to use later prompts, and leave fewer frames to "
+        "track; empty: 1", lo=1)
     clicks:Optional[int] = opt(None,
-        "training: corrections on each frame of click_frames: a click where the prediction is wrong, with the last "
-        "mask fed back; for objects prompted by point or box; each costs a run of the decoder; empty: 0", lo=0)
+        "training, and eval.interactive: corrections on each frame of click_frames: a click where the prediction is "
+        "wrong, with the last mask fed back; for objects prompted by point or box; each costs a run of the decoder; "
+        "empty: 0", lo=0)
     click_frames:Optional[int] = opt(None,
-        "training: frames that are corrected, those with a prompt first; empty: as many as cond_frames", lo=1)
+        "training, and eval.interactive: frames that are corrected, those with a prompt first; empty: as many as "
+        "cond_frames", lo=1)
     vary:Optional[bool] = opt(None,
         "training: draw for each clip how many of cond_frames and click_frames there are; empty: true")
     click_at:Optional[str] = opt(None,
         "corrections: uniform: any pixel of the error; center: the one farthest from the error's border, as people do; "
         "empty: uniform", choices=['uniform', 'center'])
     truth_clicks:Optional[float] = opt(None,
-        "corrections: the share that is drawn from the object instead of the error, so that not all is made for "
-        "errors; empty: 0", lo=0, hi=1)
+        "training: the share of corrections that is drawn from the object instead of the error, so that not all is "
+        "made for errors; empty: 0", lo=0, hi=1)
     click_noise:Optional[float] = opt(None,
         "training: furthest that a click moves, as a share of the object's size; it stays where what it says is "
         "true; empty: 0", lo=0)
@@ -683,6 +686,9 @@ class EvalConf(Settings, group='eval'):
     boundary:float = opt(0.008,
         "F: how far borders may be apart, as a share of the image's diagonal", lo=0, hi=1)
     bootstrap:int = opt(2000, "draws of videos behind a 95 % interval; 0: no interval", lo=0)
+    interactive:bool = opt(False,
+        "objects get the later prompts and corrections of prompts.cond_frames, clicks and click_frames, too, made of "
+        "the truth, as often as these say; frames with such help do not count; false: the first prompt alone")
     noise:Any = opt(None,
         "prompts made worse by these shares of the object's size, as [0.05,0.1,0.2]; empty: none",
         lo=0, hi=1, several=float)
@@ -1350,6 +1356,7 @@ may_change = '''
     trainer.deterministic trainer.benchmark trainer.inference_mode trainer.detect_anomaly trainer.fast_dev_run
     trainer.use_distributed_sampler trainer.early_stopping_patience
     callbacks.* !callbacks.ema_decay checkpoint.* logger.* visualization.* eval.* !eval.boundary !eval.max_videos
+    !eval.interactive
     data.num_workers data.pin_memory data.cache_frames
     resume resume_allow plan vram log_level output_dir'''.split()
 

@@ -269,9 +269,11 @@ class PromptPolicy:
     "Mask to prompt, by the settings of `prompts.*`"
     def __init__(self,
         conf:PromptConf=None,  # `prompts.*`; None: its defaults, masks
-        train:bool=False       # Jitter boxes? Validation does not
+        train:bool=False,      # Jitter boxes? Validation does not
+        interactive=False      # Validation: are there later prompts and corrections, as in training?
     ):
-        self.conf, self.train = with_preset(checked(conf or PromptConf(), PromptConf)), train
+        self.conf = with_preset(checked(conf or PromptConf(), PromptConf))
+        self.train, self.interactive = train, interactive
 
     def __repr__(self):
         return f"PromptPolicy({self.conf.prompt_type or 'mask'}, {'train' if self.train else 'valid'})"
@@ -316,18 +318,20 @@ class ClipFrames(NamedTuple):
     order:list     # The frames of the clip, those that are taken first
 
 @patch(as_prop=True)
-def says_more(self:PromptPolicy): return self.train and (self.conf.cond_frames>1 or self.conf.clicks>0)
+def says_more(self:PromptPolicy):
+    return (self.train or self.interactive) and (self.conf.cond_frames>1 or self.conf.clicks>0)
 
 @patch
 def clip_frames(self:PromptPolicy,
     T:int,       # Frames of the clip
-    gen=None     # `torch.Generator`
+    gen=None,    # `torch.Generator`
+    name='a clip of frames'   # What has so many, for errors
 )->ClipFrames:
     "Drawn once for each clip; raises `ConfigError` where it is too short"
-    c = self.conf
-    check_prompt_frames(c, T, 'a clip of frames')
-    n = randint(1, c.cond_frames, gen) if c.vary else c.cond_frames
-    clicked = (randint(n, c.click_frames, gen) if c.vary else c.click_frames) if c.clicks else 0
+    c, vary = self.conf, self.conf.vary and self.train
+    check_prompt_frames(c, T, name)
+    n = randint(1, c.cond_frames, gen) if vary else c.cond_frames
+    clicked = (randint(n, c.click_frames, gen) if vary else c.click_frames) if c.clicks else 0
     return ClipFrames(n, clicked, torch.randperm(T, generator=gen).tolist())
 
 # %% ../../nbs/20_model.prompts.ipynb #5ad4cb8f
@@ -340,22 +344,23 @@ def _later_kind(self:PromptPolicy, first, gen):
 
 @patch
 def more(self:PromptPolicy,
-    batch:ClipBatch,
-    o:int,               # The object
-    first:Prompt,        # Its first prompt
+    first:Prompt,        # The first prompt of an object
+    t0:int,              # Its frame
+    states:list,         # Of the object, on each frame
+    mask_of,             # Function of a frame: the object's mask (H,W) bool
     drawn:ClipFrames,
     gen=None             # `torch.Generator`
 )->MorePrompts:
     "What follows the first prompt of an object"
-    c, t0, states = self.conf, int(batch.prompt_frame[o]), batch.state[:,o].tolist()
+    c = self.conf
     seen = [t for t in drawn.order if t>t0 and states[t]==VISIBLE]
     prompted = sorted(seen[:drawn.prompts-1])
-    prompts = tuple((t, self.of_kind(self._later_kind(first.kind, gen), batch.masks[t,o], gen)) for t in prompted)
+    prompts = tuple((t, self.of_kind(self._later_kind(first.kind, gen), mask_of(t), gen)) for t in prompted)
     if first.kind=='mask' or not c.clicks: return MorePrompts(prompts)
     others = [t for t in seen if t not in prompted]
     frames = (t0, *prompted, *others[:max(0, drawn.clicked-1-len(prompted))])
-    return MorePrompts(prompts, frames, c.clicks, c.click_at, c.truth_clicks, c.click_noise, c.keep_clicked,
-        randint(0, 2**31-1, gen))
+    truth, noise = (c.truth_clicks, c.click_noise) if self.train else (0., 0.)
+    return MorePrompts(prompts, frames, c.clicks, c.click_at, truth, noise, c.keep_clicked, randint(0, 2**31-1, gen))
 
 # %% ../../nbs/20_model.prompts.ipynb #c055
 def _object_name(batch, o, t):
@@ -377,7 +382,8 @@ def for_batch(self:PromptPolicy,
         if self.says_more:
             b = clip_of[o]
             if b not in says_more: says_more[b] = self.clip_frames(batch.n_frames, of(o))
-            p = p._replace(more=self.more(batch, o, p, says_more[b], of(o)))
+            def mask_of(t, o=o): return batch.masks[t,o]
+            p = p._replace(more=self.more(p, t, batch.state[:,o].tolist(), mask_of, says_more[b], of(o)))
         prompts.append(p)
     return prompts
 

@@ -9,7 +9,7 @@ __all__ = ['log', 'sizes', 'modules', 'most_settings', 'most_entries', 'most_of_
            'set_trainable', 'set_mode', 'Lora', 'lora_of', 'add_adapters', 'stock_weights', 'Features', 'stacked',
            'encode', 'memory_rows', 'with_memory', 'fitting_weights', 'MemoryBank', 'kinds_of', 'sam2_inputs',
            'DecoderTap', 'StepOut', 'keeps_little', 'both', 'is_soft', 'softly_gated', 'frame_step', 'frame_candidates',
-           'Clicker', 'clicked_step', 'Group', 'group_objects', 'group_steps', 'group_step', 'no_attention_dropout',
+           'Clicker', 'clicked_step', 'Group', 'told_when', 'group_objects', 'group_steps', 'no_attention_dropout',
            'check_frozen', 'SAM2VideoModel', 'ClipPlan', 'clip_plan', 'livelier', 'apart', 'prompt_points', 'corrects',
            'unreachable', 'informative', 'GradientAudit', 'device_of', 'in_precision', 'default_precision',
            'look_nearby', 'from_start', 'load_model', 'freeze_unreachable', 'what_trains', 'build_model',
@@ -643,17 +643,17 @@ def frame_candidates(
 
 # %% ../../nbs/22_model.sam2.ipynb #a9def573
 class Clicker:
-    "Corrections of a batch's objects"
+    "Corrections of objects"
     def __init__(self,
-        masks:Tensor,   # (T,O,S,S) bool, the truth
-        prompts         # (O,) `Prompt`s
+        mask_of,   # Function of a frame and an object: its truth (S,S) bool
+        more       # The `MorePrompts` of each object, in a list or by name
     ):
-        self.masks, self.more, self.drawn = masks, [p.more for p in prompts], {}
+        self.mask_of, self.more, self.drawn = mask_of, more, {}
 
     def one(self, t, o, k, wrong):
         "Correction `k` of an object; `wrong`: its logits (S,S)"
         if (t, o, k) not in self.drawn:
-            self.drawn[t,o,k] = correction(self.masks[t,o], wrong.detach()>0, self.more[o], t, k)
+            self.drawn[t,o,k] = correction(self.mask_of(t, o), wrong.detach()>0, self.more[o], t, k)
         return self.drawn[t,o,k]
 
     def __call__(self, t, rows, k, high):
@@ -667,10 +667,10 @@ def clicked_step(
     sam2, tap, feats, t, bank, num_frames,  # As for `frame_step`
     click,                 # Function of the number of a click and logits (n,1,S,S): points and labels of one click
     clicks:int,            # How many
-    prompts=None, remember=True, predictor_memory=False   # As for `frame_step`; no masks
+    prompts=None, remember=True, predictor_memory=False, reverse=False   # As for `frame_step`; no masks
 )->tuple:                  # `FrameOut`s: as predicted, and after each click; and what to remember
     "SAM 2 on one frame that is corrected"
-    step = _step_out(sam2, tap, feats, t, bank, num_frames, prompts)
+    step = _step_out(sam2, tap, feats, t, bank, num_frames, prompts, reverse)
     def gated(out): return softly_gated(sam2, tap, out) if is_soft(sam2) else out
     points, out = step.points, gated(step.out)
     fos = [_frame_out(out, tap, given=False)]
@@ -702,6 +702,12 @@ class Group:
         return new
 
 # %% ../../nbs/22_model.sam2.ipynb #73f5b610
+def told_when(
+    more   # `MorePrompts` of an object, or None
+):         # None where there are none
+    "On which frames more is said of an object: those of whom it is the same can share a group"
+    return more and (tuple(t for t, _ in more.prompts), more.frames, more.clicks, more.keep)
+
 def group_objects(
     prompt_frame,   # (O,) frame on which each is prompted
     num_frames,     # (O,) frames of each one's video
@@ -710,9 +716,8 @@ def group_objects(
 )->list:            # Groups
     "Objects sorted into groups"
     rows_of, more = {}, more or [None]*len(prompt_frame)
-    def said(m): return m and (tuple(t for t, _ in m.prompts), m.frames, m.clicks, m.keep)
     for o, (t, n, m) in enumerate(zip(prompt_frame, num_frames, more)):
-        key = int(t), min(int(n), 16), said(m)    # 16 or more count the same; SAM 2 reads no pointer beyond the end
+        key = int(t), min(int(n), 16), told_when(m)    # 16 or more count the same: no pointer beyond the end is read
         rows_of.setdefault(key, []).append(o)
     parts = [(t, rows[i:i+(most or len(rows))]) for (t, _, _), rows in rows_of.items()
              for i in range(0, len(rows), most or len(rows))]
@@ -768,14 +773,6 @@ def group_steps(
     as_prompted = prompts is not None or click is not None and group.more.keep
     if remember: group.bank.write(t, memory, prompted=as_prompted)
     return fos
-
-def group_step(
-    sam2, tap, feats, t, group, prompts=None,                       # As for `group_steps`
-    remember=True, predictor_memory=False, reverse=False
-)->FrameOut:              # Of the group's objects, in their order
-    "SAM 2 on one frame for a whole group"
-    return group_steps(sam2, tap, feats, t, group, prompts, remember=remember, predictor_memory=predictor_memory,
-        reverse=reverse)[0]
 
 # %% ../../nbs/22_model.sam2.ipynb #c045
 def _spread(parts, rows, O):
@@ -966,7 +963,8 @@ def forward(self:SAM2VideoModel,
     feats = self._features(batch, pairs)
     more = [p.more for p in prompts]
     groups = group_objects(batch.prompt_frame.tolist(), [lens[b] for b in plan.videos], self.object_chunk, more)
-    chunks, click = [[g] for g in groups] if self.object_chunk else [groups], Clicker(batch.masks, prompts)
+    chunks = [[g] for g in groups] if self.object_chunk else [groups]
+    click = Clicker(lambda t, o: batch.masks[t,o], more)
     def step(t, groups): return self._frame(t, feats, plan, row_of, groups, prompts, click)
     again = torch.is_grad_enabled() and (self.keep=='frame' or bool(self.bptt_frames) or len(chunks) > 1)
     by_chunk, outs = [self._clip(chunk, plan.end, step, again) for chunk in chunks], []

@@ -38,9 +38,17 @@ log = logging.getLogger('sam2_video_nb')
 def scoring_of(
     cfg:TrainConf   # Resolved; prompts, predict, eval.boundary, seed and trainer.precision are read
 )->Scoring:
-    "How a config wants videos to be scored"
-    return Scoring(prompts=cfg.prompts, predict=cfg.predict, boundary=cfg.eval.boundary,
-                   seed=cfg.seed, precision=cfg.trainer.precision)
+    "How a config wants videos to be scored; raises `ConfigError`"
+    how = Scoring(prompts=cfg.prompts, predict=cfg.predict, boundary=cfg.eval.boundary,
+                   seed=cfg.seed, precision=cfg.trainer.precision, interactive=cfg.eval.interactive)
+    if not how.interactive: return how
+    if not how.policy.says_more:
+        raise ConfigError("eval.interactive: no later prompt or correction is asked for: "
+            "give prompts.cond_frames, prompts.clicks or prompts.preset")
+    if {cfg.predict.memory, *(cfg.eval.memories or ())} != {'window'}:
+        raise ConfigError("eval.interactive goes with predict.memory=window alone: leave the others out, "
+            "of eval.memories too")
+    return how
 
 # %% ../../nbs/33_track.evaluate.ipynb #ev01
 def before_training(
@@ -99,7 +107,7 @@ def cache_file(
     dataset = coco.digest, coco.mode
     tracking = p.memory, p.trust_iou, p.hypotheses, p.mask_threshold, p.presence_threshold
     parts = (__version__, weights_hash(weights), model_settings(name), image_size, dataset, pictures,
-             asdict(how.prompts), tracking, how.boundary, how.seed, str(how.precision), measured)
+             asdict(how.prompts), tracking, how.boundary, how.seed, str(how.precision), how.interactive, measured)
     text = json.dumps(plain(parts), sort_keys=True)
     return Path(folder)/f'{hashlib.blake2b(text.encode(), digest_size=10).hexdigest()}.json'
 
@@ -298,7 +306,8 @@ def _evaluate(cfg, start, run):
     if not start.path: log.warning(f"{model_label(start.name)} has random weights: give model.checkpoint_path")
     model, how = load_model(start, device=cfg.trainer.accelerator, seed=cfg.seed), scoring_of(cfg)
     def score(model, how, amount=0.): return score_videos(model, split.coco, split.videos, how, amount, bar)
-    m = dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(split.coco.path))
+    told = dict(interactive=True) if how.interactive else {}
+    m = told | dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(split.coco.path))
     if same := _same_videos(model.chosen_on, split.coco, split.videos): m['chosen'] = dict(videos=same)
     if cfg.eval.threshold_search:      # the model before training is measured without the thresholds of this one
         t = m['thresholds'] = _chosen_thresholds(model, split, how, cfg.eval.max_videos, bar)

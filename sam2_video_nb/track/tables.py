@@ -90,6 +90,7 @@ def chosen_remark(
 def verdict(m:dict)->str:
     "The result in words: J&F before and after, what these videos chose, and the test"
     name, out = {'train': 'training', 'test': 'test'}.get(m.get('split'), 'held-out'), []
+    if m.get('interactive'): name += ' interactive'
     if m.get('after'):
         remark = chosen_remark(m)
         out.append(outcome(m, name) + (f': {remark}' if remark else ''))

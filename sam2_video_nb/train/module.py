@@ -32,6 +32,7 @@ from ..model.sam2 import resolve_start, stock_weights, what_trains, with_memory
 from ..model.losses import VideoLoss, check_batch, loss_weights
 from ..track.metrics import measured, summarise
 from ..track.tracker import score_video
+from ..track.evaluate import scoring_of
 from ..track.tables import plain
 from .optim import *
 from .callbacks import apart_again, rows_by_now, stopper_of
@@ -234,7 +235,8 @@ class VideoModule(pl.LightningModule):
         self.loss = VideoLoss(cfg.loss)
         self.model.prompts, seen = cfg.prompts, self.model.seen_prompts
         if seen is not None: self.model.seen_prompts = seen | prompt_kinds(cfg.prompts)
-        self.policy, self.val_policy = (PromptPolicy(cfg.prompts, train=mode) for mode in (True, False))
+        self.policy = PromptPolicy(cfg.prompts, train=True)
+        self.val_policy = scoring_of(cfg).policy
         steps = 20 if cfg.prompts.prompt_type=='mixed' else 1
         self.audit = GradientAudit(self.model.trains, steps) if cfg.model.audit_gradients else None
         if self.audit: self.audit.listen(self.model.sam2)

@@ -423,6 +423,7 @@ def _figures(trainer, module, best, last):   # `best`: what best.ckpt says of it
     dm, cfg, result = trainer.datamodule, module.cfg, best.get('result')
     after = result or last
     m = dict(before=module.before, after=after, last=last, epochs=module.epoch, steps=trainer.global_step)
+    if cfg.eval.interactive: m['interactive'] = True
     m['data'] = dict(train=counts(dm.train_coco), val=counts(dm.val_coco))
     if several := dm.clips.shares(): m['data']['train']['datasets'] = several
     if dm.test_coco: m['data']['test'] = counts(dm.test_coco)
