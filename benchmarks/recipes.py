@@ -28,9 +28,12 @@ ours = {
     'decoder': ['recipe=decoder'],
     'lora': ['recipe=lora'],
     'full': ['recipe=full'],
+    # what nano does where nobody says anything: everything, without the layer decay of `full`, at its own rate
+    'default': [],
     # what the old system did: memories without a gradient, so that nothing reaches what makes them
     'detached memory': ['recipe=memory', 'model.audit_gradients=false']}
 recipes = ['zero-shot', *ours, 'reference']
+its_own_rate = {'default': 3e-4}
 kind_of = {'memory+decoder': 'memory', 'decoder': 'memory', 'lora': 'full', 'detached memory': 'memory'}
 selection = ('rhino', 'surf', 'swing', 'tennis', 'train')    # of DAVIS's train split: to steer by, not trained on
 
@@ -242,7 +245,8 @@ def rates_tried(a, begun):
     return found
 
 def chosen_rate(recipe, tried):
-    "The rate that did best, of the recipe or of what it is a kind of"
+    "The rate that did best, of the recipe or of what it is a kind of; its own where it has one"
+    if recipe in its_own_rate: return its_own_rate[recipe]
     by_rate = tried.get(recipe) or tried.get(kind_of.get(recipe)) or {rate: 0}
     return max(by_rate, key=by_rate.get)
 
@@ -260,14 +264,18 @@ def run(a, recipe, seed, data, file, begun, rate):
 
 def mean(scores, key='JF'): return statistics.fmean(s[key] for s in scores)
 
+def over_seeds(runs):
+    "The scores of each object, their J&F a mean over several runs"
+    return [dict(s, JF=statistics.fmean(o[i]['JF'] for o in runs)) for i, s in enumerate(runs[0])]
+
 def rows(folder, way='window'):
-    "A row for each recipe that has a run: means over seeds, spread, and the gain over zero-shot with its interval"
+    "A row for each recipe that has a run: means over seeds, spread, and gains with their intervals"
     from sam2_video_nb.core import generator
     from sam2_video_nb.track.tables import difference
     found = {r: [json.loads(f.read_text()) for f in sorted(folder.glob(f'{r}_*.json'))] for r in recipes}
     table = {alike(o) for o in found['zero-shot']}           # what is not like it belongs to another table
     found = {r: [o for o in runs if way in o['scores'] and alike(o) in table] for r, runs in found.items()}
-    before = found['zero-shot'][0]['scores'][way] if found['zero-shot'] else []
+    over = {r: over_seeds([o['scores'][way] for o in runs]) for r, runs in found.items() if runs}
     for r, runs in found.items():
         if not runs: continue
         all_ = [o['scores'][way] for o in runs]
@@ -275,8 +283,8 @@ def rows(folder, way='window'):
         for k in ('J', 'F', 'JF'):
             each = [mean(s, k) for s in all_]
             row[k], row[f'{k}_spread'] = statistics.fmean(each), statistics.stdev(each) if len(each) > 1 else None
-        over_seeds = [dict(s, JF=statistics.fmean(o[i]['JF'] for o in all_)) for i, s in enumerate(all_[0])]
-        if before and r!='zero-shot': row['gain'] = difference(before, over_seeds, gen=generator(0))
+        for k, than in dict(gain='zero-shot', lead='reference').items():
+            if than in over and r not in ('zero-shot', than): row[k] = difference(over[than], over[r], gen=generator(0))
         for k in ('seconds', 'cpu_seconds', 'kept_mib', 'peak_mib', 'steps', 'size'):
             if k in runs[0]: row[k] = statistics.median(o[k] for o in runs)
         yield row
@@ -286,15 +294,16 @@ def table(found):
     def figure(row, k):
         spread = row[f'{k}_spread']
         return f'{row[k]:.3f}' + ('' if spread is None else f' ± {spread:.3f}')
-    head = ['recipe', 'rate', 'remembers', 'seeds', 'J', 'F', 'J&F', 'over zero-shot (95 %)', 'CPU s', 'kept MiB']
+    def apart(g): return f"{g['JF']:+.3f} ({g['low']:+.3f} to {g['high']:+.3f})" if g else ''
+    head = ['recipe', 'rate', 'remembers', 'seeds', 'J', 'F', 'J&F', 'over zero-shot (95 %)',
+        'over the reference (95 %)', 'CPU s', 'kept MiB']
     yield f"| {' | '.join(head)} |\n|{'---|'*len(head)}"
     for row in found:
-        g = row.get('gain')
-        gain = f"{g['JF']:+.3f} ({g['low']:+.3f} to {g['high']:+.3f})" if g else ''
         cost = [f"{row[k]:.0f}" if k in row else '' for k in ('cpu_seconds', 'kept_mib')]
         at = '' if row['recipe']=='zero-shot' else f"{row['rate']:g}"
         figures = [figure(row, k) for k in ('J', 'F', 'JF')]
-        cells = [row['recipe'], at, row['way'], str(row['seeds']), *figures, gain, *cost]
+        cells = [row['recipe'], at, row['way'], str(row['seeds']), *figures, apart(row.get('gain')),
+            apart(row.get('lead')), *cost]
         yield '| ' + ' | '.join(cells) + ' |'
 
 def to_do(a, tried):
