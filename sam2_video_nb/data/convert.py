@@ -201,8 +201,8 @@ class FrameIn(NamedTuple):
 # %% ../../nbs/17_data.convert.ipynb #6bb61904
 def size_of_picture(path)->tuple:
     "(H,W) of a picture that can be read whole; raises `DataError`"
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such picture: check its name in the JSON, "
+    if not os.path.isfile(path):     # a name longer than a name may be has none, either
+        raise DataError(f"{str(path)[:1000]}: no such picture: check its name in the JSON, "
             "or say where pictures are with --image-root")
     return read_image(path).size[::-1]
 

@@ -7,7 +7,7 @@ __all__ = ['log', 'open_coco', 'open_all', 'shared_pictures', 'check_pictures', 
            'video_prints']
 
 # %% ../../nbs/15_data.datasets.ipynb #c002
-import hashlib, logging
+import hashlib, logging, os
 from pathlib import Path
 from ..config import *
 from ..core import *
@@ -81,10 +81,10 @@ def shared_pictures(
 def _pictures_there(d):
     "Raise `DataError` where a picture is missing"
     paths = {f.path: f for fs in d.frames.values() for f in fs}
-    lost = [f for p, f in paths.items() if not p.is_file()]
+    lost = [f for p, f in paths.items() if not os.path.isfile(p)]
     if not lost: return
     more = f' (and {len(lost)-1} more)' if len(lost)>1 else ''
-    raise DataError(f"{d.path}: image {lost[0].id!r}: {lost[0].path} does not exist{more}: "
+    raise DataError(f"{d.path}: image {lost[0].id!r}: {str(lost[0].path)[:1000]} does not exist{more}: "
         "check file_name and data.image_root; sam2_video_check --check-files lists them all")
 
 # %% ../../nbs/15_data.datasets.ipynb #178d7274

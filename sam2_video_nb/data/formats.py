@@ -8,7 +8,7 @@ __all__ = ['inside', 'convert_ytvis', 'back_ytvis', 'convert_sav', 'back_sav', '
            'convert_coco', 'convert_video']
 
 # %% ../../nbs/18_data.formats.ipynb #c002
-import json, re, shlex, zipfile
+import json, os, re, shlex, zipfile
 from collections import Counter, defaultdict
 from itertools import islice
 from pathlib import Path
@@ -788,7 +788,7 @@ def _picture_path(
     if not name.startswith('../'): return root/name
     parts = [p for p in name.split('/') if p not in ('..', '.', '')]
     ends = (root.joinpath(*parts[k:]) for k in range(len(parts)))
-    return next((p for p in ends if p.is_file()), None)
+    return next((p for p in ends if os.path.isfile(p)), None)
 
 # %% ../../nbs/18_data.formats.ipynb #9336ab5a
 def _picture_within(root, name):
@@ -804,7 +804,7 @@ def _picture_root(file, names, image_root):
     part = file.stem.removeprefix('instances_')                       # CVAT's name of a subset, COCO's of a split
     tops = [file.parent] + [file.parent.parent]*(file.parent.name=='annotations')
     roots = [top/below for top in tops for below in ('.', 'images', f'images/{part}', part)]
-    def pictures(root): return sum(p is not None and p.is_file() for n in names if [p := _picture_path(root, n)])
+    def pictures(root): return sum(p is not None and os.path.isfile(p) for n in names if [p := _picture_path(root, n)])
     root = max(roots, key=pictures)
     if pictures(root): return root
     raise DataError(f"{file}: {next(iter(names))!r} is in none of {', '.join(map(str, roots))}: "

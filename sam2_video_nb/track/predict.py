@@ -55,7 +55,7 @@ def _file_mask(v, where, folder, size):
     p = folder/v
     if not p.resolve().is_relative_to(folder.resolve()):
         raise PromptError(f"{where}: mask {v!r} leads out of the folder of the JSON")
-    if not p.is_file(): raise PromptError(f"{where}: mask {p} is not there")
+    if not os.path.isfile(p): raise PromptError(f"{where}: mask {str(p)[:1000]} is not there")
     m = _picture_mask(p, where)
     if tuple(m.shape)!=tuple(size):
         raise PromptError(f"{where}: mask {p} is {m.shape[0]}x{m.shape[1]}, "
