@@ -33,7 +33,7 @@ ours = {
     # what the old system did: memories without a gradient, so that nothing reaches what makes them
     'detached memory': ['recipe=memory', 'model.audit_gradients=false']}
 recipes = ['zero-shot', *ours, 'reference']
-its_own_rate = {'default': 3e-4}
+its_own_rate = {'default': {'built-in': 1e-3, 'real': 3e-4}}
 kind_of = {'memory+decoder': 'memory', 'decoder': 'memory', 'lora': 'full', 'detached memory': 'memory'}
 selection = ('rhino', 'surf', 'swing', 'tennis', 'train')    # of DAVIS's train split: to steer by, not trained on
 
@@ -244,9 +244,9 @@ def rates_tried(a, begun):
             found.setdefault(o['recipe'], {})[o['rate']] = mean(o['scores']['window'])
     return found
 
-def chosen_rate(recipe, tried):
+def chosen_rate(recipe, tried, protocol):
     "The rate that did best, of the recipe or of what it is a kind of; its own where it has one"
-    if recipe in its_own_rate: return its_own_rate[recipe]
+    if recipe in its_own_rate: return its_own_rate[recipe][protocol]
     by_rate = tried.get(recipe) or tried.get(kind_of.get(recipe)) or {rate: 0}
     return max(by_rate, key=by_rate.get)
 
@@ -314,7 +314,7 @@ def to_do(a, tried):
         runs = [(f'{r}_{lr:g}', r, 0, lr) for lr in tries for r in wanted if r!='zero-shot']
         return [('zero-shot_0', 'zero-shot', 0, rate), *runs]                # what they are to be better than
     runs = [(r, s) for s in map(int, a.seeds.split(',')) for r in wanted if not (r=='zero-shot' and s)]
-    return [(f'{r}_{s}', r, s, chosen_rate(r, tried)) for r, s in runs]
+    return [(f'{r}_{s}', r, s, chosen_rate(r, tried, a.protocol)) for r, s in runs]
 
 def rates_table(folder):
     "What was tried, in Markdown: J&F on the videos to choose by"

@@ -521,8 +521,8 @@ class OptimizerConf(Settings, group='optimizer'):
     "Any optimizer of `torch.optim`, with learning rates by name"
     name:str = opt('AdamW', "class in torch.optim")
     lr:Optional[float] = opt(None,
-        "learning rate; empty: 8e-4 for nano from scratch, 3e-4 to fine-tune nano, 5e-6 to fine-tune the "
-        "others",
+        "learning rate; empty: 8e-4 for nano from scratch, 3e-4 to fine-tune nano (1e-3 on built-in videos), 5e-6 to "
+        "fine-tune the others",
         lo=0, hi=1e6)
     weight_decay:float = opt(0.01, "decay of weight matrices; biases, norms and embeddings have none", lo=0)
     betas:Any = opt(None,

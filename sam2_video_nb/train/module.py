@@ -41,7 +41,7 @@ from .callbacks import apart_again, rows_by_now, stopper_of
 log = logging.getLogger('sam2_video_nb')
 
 # %% ../../nbs/43_train.module.ipynb #72d55bc0
-fine_tuning_lr = dict(nano=3e-4, others=5e-6)    # of the others: SAM 2's own recipe
+fine_tuning_lr = dict(built_in=1e-3, nano=3e-4, others=5e-6)   # of nano, on both; SAM 2's own recipe
 
 # %% ../../nbs/43_train.module.ipynb #44656050
 first_mix = dict(mask=.8, point=.1, box=.1)
@@ -58,7 +58,8 @@ def fill_in(
     nano, built_in = base_size(start.name)=='nano', cfg.data.train_path is None
     scratch = nano and not began
     fill('model.trainable_modules', what_trains(cfg.model, nano))
-    fill('optimizer.lr', 8e-4 if scratch else fine_tuning_lr['nano' if nano else 'others'])
+    kind = 'others' if not nano else 'built_in' if built_in else 'nano'
+    fill('optimizer.lr', 8e-4 if scratch else fine_tuning_lr[kind])
     first = scratch and built_in and not cfg.resume
     unsaid = cfg.prompts.prompt_type is None and not cfg.prompts.preset and cfg.prompts.mix==PromptConf().mix
     if first and unsaid: cfg.prompts.mix = dict(first_mix)
