@@ -449,10 +449,10 @@ class Prompt(NamedTuple):
     pts:Optional[Tensor]=None      # (P,2) float32, (x,y) pixels
     labels:Optional[Tensor]=None   # (P,) int32: 1 object, 0 background, 2 and 3 a box's corners
     mask:Optional[Tensor]=None     # (H,W) bool
-    more:Optional['MorePrompts']=None   # What a trainer says later on; None: nothing
+    more:Optional['MorePrompts']=None   # What is said of the object later on; None: nothing
 
 class MorePrompts(NamedTuple):
-    "What follows an object's first prompt while training"
+    "What follows an object's first prompt: in training, and in an interactive evaluation"
     prompts:tuple=()     # ((t, `Prompt`), …) on later frames of the clip, all given before it is tracked
     frames:tuple=()      # Frames that are corrected, in their order
     clicks:int=0         # Corrections on each
