@@ -22,7 +22,7 @@ from ..show import clip_frames, save_gif
 from ..run import disk_may_fail, logging_to, new_run, save_cfg
 from ..data.coco import CocoVideo
 from ..data.datasets import datasets, scorable, test_videos, video_prints
-from ..model.prompts import PromptPolicy
+from ..model.prompts import PromptPolicy, prompt_kinds
 from ..model.weights import Start, is_there, read_start, weights_hash
 from ..model.sam2 import SAM2VideoModel, device_of, in_precision, load_model
 from ..model.sam2 import model_label, model_settings, resolve_start
@@ -42,9 +42,11 @@ def scoring_of(
     how = Scoring(prompts=cfg.prompts, predict=cfg.predict, boundary=cfg.eval.boundary,
                    seed=cfg.seed, precision=cfg.trainer.precision, interactive=cfg.eval.interactive)
     if not how.interactive: return how
-    if not how.policy.says_more:
-        raise ConfigError("eval.interactive: no later prompt or correction is asked for: "
-            "give prompts.cond_frames, prompts.clicks or prompts.preset")
+    c = how.policy.conf
+    if c.cond_frames==1 and (not c.clicks or prompt_kinds(c)=={'mask'}):
+        raise ConfigError("eval.interactive: no later prompt or correction is asked for: give prompts.cond_frames, or "
+            "prompts.clicks with prompts.prompt_type=point, box or mixed (an object prompted by its mask is not "
+            "corrected)")
     if {cfg.predict.memory, *(cfg.eval.memories or ())} != {'window'}:
         raise ConfigError("eval.interactive goes with predict.memory=window alone: leave the others out, "
             "of eval.memories too")
@@ -306,8 +308,8 @@ def _evaluate(cfg, start, run):
     if not start.path: log.warning(f"{model_label(start.name)} has random weights: give model.checkpoint_path")
     model, how = load_model(start, device=cfg.trainer.accelerator, seed=cfg.seed), scoring_of(cfg)
     def score(model, how, amount=0.): return score_videos(model, split.coco, split.videos, how, amount, bar)
-    told = dict(interactive=True) if how.interactive else {}
-    m = told | dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(split.coco.path))
+    m = dict(checkpoint=cfg.model.checkpoint_path, split=cfg.eval.split, data=str(split.coco.path))
+    if how.interactive: m['interactive'] = True
     if same := _same_videos(model.chosen_on, split.coco, split.videos): m['chosen'] = dict(videos=same)
     if cfg.eval.threshold_search:      # the model before training is measured without the thresholds of this one
         t = m['thresholds'] = _chosen_thresholds(model, split, how, cfg.eval.max_videos, bar)

@@ -58,8 +58,8 @@ def fill_in(
     nano, built_in = base_size(start.name)=='nano', cfg.data.train_path is None
     scratch = nano and not began
     fill('model.trainable_modules', what_trains(cfg.model, nano))
-    kind = 'others' if not nano else 'built_in' if built_in else 'nano'
-    fill('optimizer.lr', 8e-4 if scratch else fine_tuning_lr[kind])
+    known = 'others' if not nano else 'built_in' if built_in else 'nano'
+    fill('optimizer.lr', 8e-4 if scratch else fine_tuning_lr[known])
     first = scratch and built_in and not cfg.resume
     unsaid = cfg.prompts.prompt_type is None and not cfg.prompts.preset and cfg.prompts.mix==PromptConf().mix
     if first and unsaid: cfg.prompts.mix = dict(first_mix)
