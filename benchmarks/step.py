@@ -104,12 +104,14 @@ def reference(a, batch, dropout=True):
     from hydra.utils import instantiate
     from training.loss_fns import MultiStepMultiMasksAndIous
     from training.utils.data_utils import BatchedVideoDatapoint, BatchedVideoMetaData
-    from sam2_video_nb.model.sam2 import build_sam2, model_config, set_trainable
+    from sam2_video_nb.config import ModelConf
+    from sam2_video_nb.model.sam2 import build_model, model_config, set_trainable
     c = model_config(a.arch, a.size)
     c._target_ = 'training.model.sam2.SAM2Train'
     model = instantiate(c, freeze_image_encoder=True, num_correction_pt_per_frame=0,
         prob_to_use_pt_input_for_train=float(a.prompt!='mask'), prob_to_use_box_input_for_train=float(a.prompt=='box'))
-    model.load_state_dict(build_sam2(a.arch, a.size).state_dict())
+    begun = build_model(ModelConf(config_path=a.arch, checkpoint_path='random'), a.size)     # as ours begins
+    model.load_state_dict(begun.sam2.state_dict())
     set_trainable(model, ['memory_attention', 'memory_encoder'])
     model.train().to(a.device)
     model.image_encoder.eval()

@@ -97,11 +97,11 @@ def light_of(
     add = (1-contrast) * brightness * ((mean*_std + _mean) @ _luma)     # colours from 0 to 1: M @ x + add
     return M*_std/_std[:,None], (M@_mean + add - _mean)/_std            # the same, normalised
 
-def _lit(x, light, rows=128):
+def _lit(x, light, rows=128, out=None):
     "A frame (3,H,W), normalised or uint8, in other light; some rows at a time, which stay in the processor's cache"
     A, b = light                                                        # for normalised colours
     if x.dtype==torch.uint8: A, b = A/(255*_std), b - A@(_mean/_std)
-    A, b, out = A.to(x.device), b[:,None].to(x.device), torch.empty(x.shape, device=x.device)
+    A, b, out = A.to(x.device), b[:,None].to(x.device), torch.empty(x.shape, device=x.device) if out is None else out
     if x.device.type!='cpu': rows = x.shape[1]
     for part, to in zip(x.split(rows, 1), out.split(rows, 1)):
         lit = torch.addmm(b, A, part.reshape(3,-1).float())
@@ -148,7 +148,9 @@ def warp_grid(
     x, y, w, h = centres(left, right), centres(top, bottom)[:,None], S/(r-l), S/(b-t)
     parts = w*(xx*x+x0) + (S-2*l)/(r-l)-1, w*xy*y, h*yx*x, h*(yy*y+y0) + (S-2*t)/(b-t)-1
     to_x, by_x, to_y, by_y = (o.float().to(device) for o in parts)
-    return torch.stack([to_x+by_x, to_y+by_y], -1)[None]
+    grid = torch.empty(1, bottom-top, right-left, 2, device=device)
+    for at, to, by in ((grid[...,0], to_x, by_x), (grid[...,1], to_y, by_y)): torch.add(to, by, out=at[0])
+    return grid
 
 def warp(
     x:Tensor,    # (…,S,S), any number of pictures
@@ -271,6 +273,12 @@ def _room(shape, device):
     with suppress(OSError): pages.madvise(mmap.MADV_HUGEPAGE)            # where the system has none, small ones do
     return torch.frombuffer(pages, dtype=torch.float32).view(shape)
 
+def _warp_into(out, x, grid, rows=256):
+    "A frame (3,S,S) by `warp_grid`; some rows at a time, which stay in the processor's cache"
+    if x.device.type!='cpu': rows = len(out[0])
+    for there, to in zip(grid.split(rows, 1), out.split(rows, 1)):
+        to.copy_(F.grid_sample(x[None], there, align_corners=False)[0])
+
 def changed(
     images:Tensor,  # (T,3,S,S) uint8, or float32 normalised
     change:Change   # What is to be done
@@ -279,13 +287,13 @@ def changed(
     raw = images.dtype==torch.uint8
     if not raw and (change is None or change.nothing): return images
     light, flip, A = change or Change()
-    grid = None if A is None else warp_grid(A, images.shape[-1], flip, device=images.device)
-    out = _room(images.shape, images.device)
+    S, device = images.shape[-1], images.device
+    grid = None if A is None else warp_grid(A, S, flip, device=device)
+    out, between = _room(images.shape, device), torch.empty(S, S, 3, device=device).permute(2,0,1)
     for x, ready in zip(images, out):         # one at a time: what lies between fits the processor's cache
-        x = _lit(x, light) if light else normalised(x) if raw else x
-        if A is not None: x = F.grid_sample(x[None], grid, align_corners=False)[0]
-        elif flip: x = x.flip(-1)
-        ready.copy_(x)
+        x = _lit(x, light, out=between) if light else normalised(x) if raw else x
+        if A is not None: _warp_into(ready, between.copy_(x), grid)      # a pixel's colours lie side by side: one look
+        else: ready.copy_(x.flip(-1) if flip else x)
     return out
 
 @patch
@@ -342,7 +350,10 @@ def image(self:FrameCache, vid, i:int)->tuple:
 def mean(self:FrameCache, vid, i:int)->Tensor:
     "(3,) mean colour of a frame, normalised"
     e = self._entry(vid, i)
-    if 'mean' not in e: e['mean'] = (self.image(vid, i)[0].float().mean((1,2))/255 - _mean)/_std
+    if 'mean' not in e:
+        x = self.image(vid, i)[0]             # some rows at a time: as floats the whole picture is four times as large
+        total = sum(part.sum((1,2), dtype=torch.float32).double() for part in x.split(64, 1))
+        e['mean'] = ((total/x[0].numel()/255).float() - _mean)/_std
     return e['mean']
 
 @patch
