@@ -5,14 +5,17 @@
 
 Both sides read the same JPEG frames and masks, draw the same augmentations (flip, rotation and shear, brightness,
 contrast and saturation, grey, each the same for all frames of a clip), and end with float32 batches, normalised and
-ready for the model, in the main process. They run in processes of their own that take turns; every number of workers is
-tried and each side keeps its best. Our clips are read cold: a run has more of them than it takes, none twice, and the
+ready for the model, in the main process. `8 bits` is ours as far as the processor goes where there is an accelerator:
+frames leave as they were read, and are changed there. They run in processes of their own that take turns; every number
+of workers is tried and each side keeps its best. Our clips are read cold: a run has more of them than it takes, none twice, and the
 cache begins empty. `warm` reads the same clips again. Times are medians; seconds of processor count all processes.
 """
 import argparse, json, os, resource, statistics, subprocess, sys, tempfile, time
 from functools import partial
 from itertools import islice
 from pathlib import Path
+
+sides = 'ours', '8 bits', 'reference'
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -26,7 +29,7 @@ def arguments():
     p.add_argument('--threads', type=int, default=0, help="of the main process; 0: as PyTorch chooses")
     p.add_argument('--augment', choices=('affine', 'flip'), default='affine', help="flip: without rotation and shear")
     p.add_argument('--json', help="where the figures go as JSON")
-    p.add_argument('--side', choices=('ours', 'reference'), help=argparse.SUPPRESS)
+    p.add_argument('--side', choices=sides, help=argparse.SUPPRESS)
     p.add_argument('--folder', help=argparse.SUPPRESS)
     return p.parse_args()
 
@@ -60,14 +63,14 @@ def built_in(top):
     return top
 
 def ours(a, folder, workers):
-    "A function that gives the batches of a pass, ready for the model"
+    "A function that gives the batches of a pass, ready for the model, or left to a device to make so"
     from sam2_video_nb.config import DataConf
     from sam2_video_nb.data.clips import VideoClips, clip_loader, ready
     from sam2_video_nb.data.coco import CocoVideo
     conf = DataConf(image_size=a.size, video_clip_length=a.frames, stride=a.frames, max_objects=a.objects,
         num_workers=workers, hflip_prob=.5, jitter=.1, grey_prob=.05, affine_degrees=25*(a.augment=='affine'))
     loader = clip_loader(VideoClips(CocoVideo(folder/'coco/train.json'), conf), raw=True)
-    return lambda: map(ready, loader)
+    return (lambda: map(ready, loader)) if a.side=='ours' else lambda: iter(loader)
 
 def reference(a, folder, workers):
     "The same of the reference; its own recipe jitters each frame once more, which is left out here"
@@ -99,7 +102,7 @@ def run_side(a):
     if a.threads: torch.set_num_threads(a.threads)
     out = {}
     for workers in a.workers:
-        batches = (ours if a.side=='ours' else reference)(a, Path(a.folder), workers)
+        batches = (reference if a.side=='reference' else ours)(a, Path(a.folder), workers)
         before, it = processor_seconds(), batches()
         for _ in range(2): next(it)
         start = time.perf_counter()
@@ -130,7 +133,7 @@ def compare(a):
     "Clips a second of both sides"
     with tempfile.TemporaryDirectory() as folder:
         made_once(a, Path(folder))
-        runs = dict(ours=[], reference=[])
+        runs = {s: [] for s in sides}
         for _ in range(a.repeats):
             for side in runs: runs[side].append(ask(a, side, folder))
     def median(side, workers, key): return statistics.median(r[workers][key] for r in runs[side])
@@ -141,20 +144,21 @@ def compare(a):
         out[side] = dict(by_workers=by_workers, best=max(o['clips_per_second'] for o in by_workers.values()))
     if 0 in a.workers: out['ours']['warm'] = 1/median('ours', '0', 'warm')
     given = {k: v for k, v in vars(a).items() if k not in ('side', 'folder')}
-    return out | dict(ratio=out['ours']['best']/out['reference']['best'], cores=len(os.sched_getaffinity(0)),
-        arguments=given)
+    ratio = {s: out[s]['best']/out['reference']['best'] for s in sides[:2]}
+    return out | dict(ratio=ratio, cores=len(os.sched_getaffinity(0)), arguments=given)
 
 def table(r):
     "The figures in Markdown"
-    yield '| clips a second | ours | reference | ratio |\n|---|---|---|---|'
-    for w in r['arguments']['workers']:
-        o, t = (r[s]['by_workers'][w]['clips_per_second'] for s in ('ours', 'reference'))
-        yield f'| {w} workers | {o:.2f} | {t:.2f} | {o/t:.2f} |'
-    for w in r['arguments']['workers']:
-        o, t = (r[s]['by_workers'][w]['processor_seconds'] for s in ('ours', 'reference'))
-        yield f'| {w} workers: seconds of processor a clip | {o:.2f} | {t:.2f} | {t/o:.2f} |'
-    yield f"| each side's best | {r['ours']['best']:.2f} | {r['reference']['best']:.2f} | {r['ratio']:.2f} |"
-    if 'warm' in r['ours']: yield f"| frames in memory, 0 workers | {r['ours']['warm']:.2f} | | |"
+    yield f"| clips a second | {' | '.join(sides)} | ratios |\n|---|---|---|---|---|"
+    for key, name, fmt, way in (('clips_per_second', '{} workers', '.2f', 1),
+            ('processor_seconds', '{} workers: seconds of processor a clip', '.3f', -1)):
+        for w in r['arguments']['workers']:
+            x = [r[s]['by_workers'][w][key] for s in sides]
+            ratios = ', '.join(f'{(o/x[2])**way:.2f}' for o in x[:2])
+            yield f"| {name.format(w)} | {' | '.join(f'{o:{fmt}}' for o in x)} | {ratios} |"
+    best = ' | '.join(f"{r[s]['best']:.2f}" for s in sides)
+    yield f"| each side's best | {best} | {', '.join(f'{o:.2f}' for o in r['ratio'].values())} |"
+    if 'warm' in r['ours']: yield f"| frames in memory, 0 workers | {r['ours']['warm']:.2f} | | | |"
 
 def main():
     a = arguments()
