@@ -65,7 +65,8 @@ def _attention_back_flops(grad, q, k, v, *args, out_val=None, **kw):
 
 _aten = torch.ops.aten
 _more_flops = {_aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
-    _aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back_flops}
+    _aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_back_flops,
+    _aten.addmm_: flop_registry[_aten.addmm], _aten.baddbmm_: flop_registry[_aten.baddbmm]}
 
 def operations(func, args, kwargs, out)->int:
     "Floating-point operations of one call: products of matrices, convolutions and attention"
