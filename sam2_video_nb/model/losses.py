@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['loss_terms', 'pixel_losses', 'loss_presets', 'at_once', 'pixel_mean', 'bce_loss', 'focal_loss', 'dice_loss',
-           'mask_iou', 'iou_loss', 'presence_loss', 'temporal_loss', 'loss_weights', 'VideoLoss', 'upsample',
-           'check_batch', 'objects_in', 'check_outs', 'kept_pixels', 'beside_ignored', 'judged', 'presence_sum',
-           'without_given', 'tied_zero']
+           'mask_iou', 'iou_loss', 'presence_loss', 'temporal_loss', 'loss_weights', 'VideoLoss', 'upsample', 'covered',
+           'coarse', 'check_batch', 'objects_in', 'check_outs', 'kept_pixels', 'beside_ignored', 'judged',
+           'presence_sum', 'without_given', 'tied_zero']
 
 # %% ../../nbs/23_model.losses.ipynb #c002
 from collections import defaultdict
@@ -202,6 +202,22 @@ def upsample(
     if logits.shape[-2:] == size: return logits
     return F.interpolate(logits, size=size, mode='bilinear', align_corners=False)
 
+def covered(
+    masks:Tensor,  # (n,H,W) bool
+    size           # (h,w) wanted
+)->Tensor:         # (n,h,w) float, from 0 to 1
+    "Which share of each larger pixel a mask covers"
+    return F.adaptive_avg_pool2d(masks.float(), tuple(size))
+
+def coarse(
+    masks:Tensor,  # (n,H,W) bool
+    size           # (h,w) wanted
+)->Tensor:         # (n,h,w) bool
+    "The pixels that a mask covers half of; where it covers no such pixel, those it covers most"
+    if masks.shape[-2:]==tuple(size): return masks
+    share = covered(masks, size)
+    return (share > 0) & (share >= share.amax((-2,-1), keepdim=True).clamp(max=.5))
+
 # %% ../../nbs/23_model.losses.ipynb #4797cd78
 @patch
 def _chosen_terms(self:VideoLoss, logits, masks, keep):
@@ -228,6 +244,17 @@ def _some_terms(self:VideoLoss, logits, ious, masks, keep):
 at_once = 1<<21     # Pixels of candidates that are compared at a time: more would only take memory
 
 @patch
+def compared(self:VideoLoss,
+    logits:Tensor,  # (…,h,w)
+    masks:Tensor,   # (n,S,S) bool
+    keep=None       # (n,S,S) bool
+)->tuple:           # masks, keep: at the size where they are compared
+    "What logits are held against: as it is, or as coarse as they are"
+    if self.conf.resolution=='full': return masks, keep
+    size = logits.shape[-2:]
+    return coarse(masks, size), None if keep is None else covered(keep, size) >= .5
+
+@patch
 def mask_terms(self:VideoLoss,
     logits:Tensor,  # (n,K,h,w) of visible objects
     ious:Tensor,    # (n,K)
@@ -235,6 +262,7 @@ def mask_terms(self:VideoLoss,
     keep=None       # (n,S,S) bool
 )->tuple:           # Term: (n,), and the best candidates (n,)
     "Mask and IoU terms of one click step, one number for each object"
+    masks, keep = self.compared(logits, masks, keep)
     rows = max(1, at_once//(logits.shape[1]*masks.shape[-1]**2))
     keeps = [None]*len(logits) if keep is None else keep[:,None].split(rows)
     parts = [self._some_terms(*x) for x in zip(logits.split(rows), ious.split(rows), masks[:,None].split(rows), keeps)]
@@ -388,12 +416,18 @@ def clip_sums(self:VideoLoss,
     return sums, last
 
 # %% ../../nbs/23_model.losses.ipynb #411886bb
-def _pair_loss(last, batch, t, rows):
-    "`temporal_loss` of the objects `rows` from frame `t-1` to `t`, (n,)"
-    size, of = batch.masks.shape[-2:], partial(rows_of, rows=rows)
-    prev, this = (upsample(of(last[i])[:,None], size)[:,0] for i in (t-1, t))
+@patch
+def pair_loss(self:VideoLoss,
+    last:dict,         # Frame: (O,h,w) logits
+    batch:ClipBatch,
+    t:int,             # The later frame
+    rows:list          # Objects
+)->Tensor:             # (n,)
+    "`temporal_loss` of some objects from frame `t-1` to `t`"
+    of, logits = partial(rows_of, rows=rows), [rows_of(last[i], rows) for i in (t-1, t)]
     keep = None if batch.ignore is None else of(kept_pixels(batch, t-1) & kept_pixels(batch, t))
-    return temporal_loss(prev, this, of(batch.masks[t-1]), of(batch.masks[t]), keep)
+    (before, _), (now, keep) = (self.compared(logits[0], of(batch.masks[i]), keep) for i in (t-1, t))
+    return temporal_loss(*(upsample(x[:,None], now.shape[-2:])[:,0] for x in logits), before, now, keep)
 
 # %% ../../nbs/23_model.losses.ipynb #6bbd221e
 @patch
@@ -407,7 +441,7 @@ def temporal_terms(self:VideoLoss,
     for t in range(1, len(seen)):
         rows = [o for o in seen[t] if o in seen[t-1]]
         if not rows: continue
-        loss, both = _pair_loss(last, batch, t, rows), None
+        loss, both = self.pair_loss(last, batch, t, rows), None
         if beside is not None:
             both = rows_of(beside[t-1] & beside[t], rows)
             loss = torch.where(both, loss, 0)
