@@ -263,10 +263,12 @@ def build_sam2(
     most = 2**26 + 4*sum(v.numel() for v in weights.values()) if foreign else 2**30
     with torch.random.fork_rng(devices=[]), BuildLimit(most):
         torch.manual_seed(seed)
-        try: return instantiate(c).eval()
+        try: sam2 = instantiate(c).eval()
         except Exception as e:
             why = ' '.join(str(e.__cause__ or e).split())[:200]
             raise ConfigError(f"{model_label(name)}: SAM 2 cannot be built from it ({why})") from e
+    if not predictor: attention.widen_heads(sam2.sam_mask_decoder)
+    return sam2
 
 # %% ../../nbs/22_model.sam2.ipynb #c017
 memory_modules = ['memory_attention', 'memory_encoder']
