@@ -33,7 +33,7 @@ from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
 from ..core import *
 from . import attention, encoders
-from .attention import ours_serve
+from .attention import ours_serve, widen_heads
 from .weights import Start, is_adapter, load_weights, merge_adapters, read_start, resume_point
 from .weights import stock_name
 from .prompts import PromptPolicy, as_trained, correction, prompt_kinds, prompts_of
@@ -267,7 +267,7 @@ def build_sam2(
         except Exception as e:
             why = ' '.join(str(e.__cause__ or e).split())[:200]
             raise ConfigError(f"{model_label(name)}: SAM 2 cannot be built from it ({why})") from e
-    if not predictor: attention.widen_heads(sam2.sam_mask_decoder)
+    if not predictor: widen_heads(sam2.sam_mask_decoder)
     return sam2
 
 # %% ../../nbs/22_model.sam2.ipynb #c017
