@@ -68,15 +68,24 @@ class Dropper:
 
     def again(self): return Dropper(self.p, self.seed)
 
-    def kept(self, shape):
-        "Which values stay, bool"
+    @property
+    def below(self): return round(self.p*65536) - 32768.5        # what is drawn below that is dropped
+
+    def drawn(self, shape):
+        "Whole numbers from -32,768 to 32,767"
         n = math.prod(shape)
         bits = torch.empty((n+3)//4, dtype=torch.int64).random_(-1<<63, None, generator=self.gen)
-        return (bits.view(torch.int16)[:n] >= round(self.p*65536)-32768).view(shape)
+        return bits.view(torch.int16)[:n].view(shape)
+
+    def kept(self, shape):
+        "Which values stay, bool"
+        return self.drawn(shape) >= math.ceil(self.below)
 
     def __call__(self, x):
         "`x` with what is dropped set to 0, in place, not yet scaled"
-        return x.mul_(self.kept(x.shape)) if self.p else x
+        if not self.p: return x
+        draws = self.drawn(x.shape).to(x.dtype)          # one pass over both: half the time of a product with `kept`
+        return torch.ops.aten.threshold_backward.grad_input(x, draws, self.below, grad_input=x)
 
 # %% ../../nbs/20_model.attention.ipynb #60a52868
 def _probabilities(q, k):
