@@ -7,8 +7,9 @@ Both sides read the same JPEG frames and masks, draw the same augmentations (fli
 contrast and saturation, grey, each the same for all frames of a clip), and end with float32 batches, normalised and
 ready for the model, in the main process. `8 bits` is ours as far as the processor goes where there is an accelerator:
 frames leave as they were read, and are changed there. They run in processes of their own that take turns; every number
-of workers is tried and each side keeps its best. Our clips are read cold: a run has more of them than it takes, none twice, and the
-cache begins empty. `warm` reads the same clips again. Times are medians; seconds of processor count all processes.
+of workers is tried and each side keeps its best. Our clips are read cold: a run has more of them than it takes, none
+twice, and the cache begins empty. `warm` reads the same clips again. Times are medians; seconds of processor count all
+processes.
 """
 import argparse, json, os, resource, statistics, subprocess, sys, tempfile, time
 from functools import partial

@@ -1,18 +1,19 @@
 """Our training step beside the reference's (SAM2Train of the sam2 package): seconds, live bytes, FLOPs.
 
     python benchmarks/step.py --arch tiny --size 256 --frames 8 --objects 3 --mode exact|lean|frame
-        [--precision bf16-mixed] [--reference-precision bf16-mixed] [--tokens 0.5] [--object-chunk N] [--bptt N]
+        [--precision 32-true] [--reference-precision bf16-mixed] [--tokens 0.5] [--object-chunk N] [--bptt N]
         [--encoder-precision bf16]
         [--threads N] [--device cpu] [--prompt mask|point|box] [--features warm] [--repeats 3] [--davis DIR]
         [--json OUT.json]
 
-Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), in full precision unless
---precision (ours) or --reference-precision says otherwise, and run in processes of their own that take turns. Before
-anything is timed, both must give the same loss in exact mode, in full precision and with dropout off. Live bytes are
-those of all distinct storages made after the optimizer: `kept` at the end of the forward pass, `peak` over the whole
-step. They and the FLOPs are free of noise; times are medians of alternated runs, of the clock and of the processor.
-A weight counts as soon as a view of it is made, on both sides; `made_kept_mib` and `made_peak_mib` are without them.
-`--repeats 0` counts alone, and times nothing.
+Both sides get the same weights, clip, prompts and trainable parameters (the memory modules), and run in processes of
+their own that take turns. The reference and `exact` are in full precision; `lean` and `frame` are as we recommend, in
+bfloat16 where the device computes in it, else in full precision; --precision (ours) and --reference-precision say
+otherwise, and the table says which it was. Before anything is timed, both must give the same loss in exact mode, in
+full precision and with dropout off. Live bytes are those of all distinct storages made after the optimizer: `kept` at
+the end of the forward pass, `peak` over the whole step. They and the FLOPs are free of noise; times are medians of
+alternated runs, of the clock and of the processor. A weight counts as soon as a view of it is made, on both sides;
+`made_kept_mib` and `made_peak_mib` are without them. `--repeats 0` counts alone, and times nothing.
 """
 import argparse, json, statistics, subprocess, sys, time
 from dataclasses import replace
@@ -36,8 +37,8 @@ def arguments():
     p.add_argument('--encoder-precision', choices=('full', 'bf16'), default='full',
         help="ours: model.encoder_precision")
     p.add_argument('--bptt', type=int, help="ours: model.bptt_frames")
-    for side, k in (('ours', 'precision'), ('reference', 'reference-precision')):
-        p.add_argument(f'--{k}', choices=('32-true', 'bf16-mixed'), default='32-true', help=side)
+    p.add_argument('--precision', choices=('32-true', 'bf16-mixed'), help="ours; empty: by the mode and the device")
+    p.add_argument('--reference-precision', choices=('32-true', 'bf16-mixed'), default='32-true')
     p.add_argument('--features', choices=('cold', 'warm'), default='cold',
         help="warm: ours are kept from an earlier step")
     p.add_argument('--prompt', choices=('mask', 'point', 'box'), default='mask')
@@ -48,7 +49,16 @@ def arguments():
     p.add_argument('--json', help="where the figures go as JSON")
     p.add_argument('--side', choices=('ours', 'reference'), help=argparse.SUPPRESS)
     p.add_argument('--what', choices=('loss', 'count', 'time'), help=argparse.SUPPRESS)
-    return p.parse_args()
+    a = p.parse_args()
+    a.precision = a.precision or ('32-true' if a.mode=='exact' else recommended_precision(a.device))
+    return a
+
+def recommended_precision(device):
+    "bf16-mixed where the device computes in bfloat16, else 32-true"
+    from sam2_video_nb.model.sam2 import default_precision
+    if device!='cpu': return default_precision()
+    known = getattr(torch.cpu, 'get_capabilities', dict)()         # newer PyTorch has it
+    return 'bf16-mixed' if known.get('amx_bf16') else '32-true'
 
 def clip_batch(a):
     "One clip in which every object is visible on the first frame"
