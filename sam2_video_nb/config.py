@@ -515,7 +515,7 @@ class LossConf(Settings, group='loss'):
     iou_l1:bool = opt(True, "iou: absolute error; false: squared")
     iou_all:bool = opt(True, "iou: over all K masks; false: over the best one")
     resolution:str = opt('full', "masks are compared at: full: data.image_size, as SAM 2 trains; decoder: a quarter of "
-        "the side, as masks leave the decoder: a tenth less time for nano, 2 % for tiny, and borders no finer than that",
+        "the side, as masks leave the decoder: a tenth less time for nano, 2 % for tiny; borders are coarser",
         choices=['full', 'decoder'])
 
 # %% ../nbs/00_config.ipynb #c015
