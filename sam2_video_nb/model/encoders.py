@@ -38,7 +38,8 @@ def attended(
         q = q.reshape(n, s*s, attn.num_heads, -1)
     out = F.scaled_dot_product_attention(*(y.transpose(1,2) for y in (q, k, v))).transpose(1,2).reshape(n, s, s, -1)
     step = size//s
-    return window_unpartition(out, s, (Hp//step, Wp//step), (H//step, W//step))
+    out = window_unpartition(out, s, (Hp//step, Wp//step), (H//step, W//step))
+    return out.contiguous()       # of a part of a tensor, a linear layer makes a copy of its weights for each row
 
 # %% ../../nbs/21_model.encoders.ipynb #f655d59d
 class MultiScaleBlock(hieradet.MultiScaleBlock):
