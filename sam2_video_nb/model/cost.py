@@ -19,7 +19,9 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
+from sam2.modeling.sam import transformer
 from ..core import *
+from .attention import DecoderAttention
 
 # %% ../../nbs/25_model.cost.ipynb #e0804870
 class Parts:
@@ -169,7 +171,8 @@ def like_cuda():
     def fused(q, k, v, attn_mask=None, dropout_p=0., **kw): return attention(q, k, v, attn_mask=attn_mask, **kw)
     norm, power = _in_full(F.layer_norm), _in_full(Tensor.pow)
     with replaced.object(F, 'scaled_dot_product_attention', fused), replaced.object(F, 'layer_norm', norm), \
-        replaced.object(Tensor, 'pow', power): yield
+        replaced.object(Tensor, 'pow', power), \
+        replaced.object(DecoderAttention, 'forward', transformer.Attention.forward): yield
 
 # %% ../../nbs/25_model.cost.ipynb #90767555
 part_names = dict(image_encoder='image encoder', memory_attention='memory attention', memory_encoder='memory encoder',
