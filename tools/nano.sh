@@ -4,24 +4,30 @@
 #   tools/nano.sh CUTOUTS OUT [SHARE]
 # CUTOUTS/objects/*.png are pictures with transparency (of Debian's tuxpaint-stamps-default). Needs apt-get and dpkg-deb.
 # SHARE, 1 unless given, is how much of the videos and of the steps: 0.02 tries the whole way in a few minutes.
+# The same command again goes on where it was stopped: what is there stays, and a training goes on from its checkpoint.
 set -eu
 cutouts=$(realpath "$1"); mkdir -p "$2"; out=$(realpath "$2"); tools=$(dirname "$(realpath "$0")") share=${3:-1}
 of() { awk -v n="$1" -v share="$share" 'BEGIN { x = int(n*share+.5); print x < 4 ? 4 : x }'; }     # so much of it
-mkdir -p "$out/packages" "$out/pictures"
-(cd "$out/packages" && apt-get download plasma-workspace-wallpapers mate-backgrounds ukui-wallpapers gnome-backgrounds \
-    lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
- for f in *.deb; do dpkg-deb -x "$f" "${f%%_*}"; rm "$f"; done)
-python "$tools/pictures.py" "$out/packages" "$out/pictures"
-cp -r "$cutouts/objects" "$out/pictures/"
-[ ! -d "$cutouts/backgrounds" ] || cp "$cutouts"/backgrounds/* "$out/pictures/backgrounds/"
-
-sam2_video_convert scenes "$out/pictures" "$out/scenes" --videos "$(of 5000)" --held-out "$(of 60)" \
-    --frames 8 --size 192 --seed 7
+find_pictures() {
+    rm -rf "$out/packages" "$out/pictures"; mkdir -p "$out/packages" "$out/pictures"
+    (cd "$out/packages" && apt-get download plasma-workspace-wallpapers mate-backgrounds ukui-wallpapers \
+        gnome-backgrounds lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
+     for f in *.deb; do dpkg-deb -x "$f" "${f%%_*}"; rm "$f"; done)
+    python "$tools/pictures.py" "$out/packages" "$out/pictures"
+    [ ! -d "$cutouts/backgrounds" ] || cp "$cutouts"/backgrounds/* "$out/pictures/backgrounds/"
+    cp -r "$cutouts/objects" "$out/pictures/objects.part"; mv "$out/pictures/objects.part" "$out/pictures/objects"
+}
+scenes() {   # FOLDER VIDEOS FRAMES SIZE SEED
+    [ -f "$1/train.json" ] || sam2_video_convert scenes "$out/pictures" "$1" --videos "$(of "$2")" --held-out "$(of 60)" \
+        --frames "$3" --size "$4" --seed "$5"
+}
+[ -d "$out/pictures/objects" ] || find_pictures
+scenes "$out/scenes" 5000 8 192 7
 
 all="data.train_path=$out/scenes/train.json data.val_path=$out/scenes/val.json model.config_path=nano data.max_objects=2
     data.reverse_prob=0.5 data.jitter=0.2 prompts.prompt_type=mixed prompts.mix={mask:0.8,point:0.1,box:0.1}
     model.trainable_modules=['*'] model.activation_checkpointing=none trainer.max_epochs=-1 eval.baseline=false
-    trainer.check_val_every_n_epoch=50 eval.max_videos=20"
+    trainer.check_val_every_n_epoch=50 eval.max_videos=20 resume=auto"
 # small and fast first: what moves where, at a constant pace
 sam2_video_train $all model.checkpoint_path=random data.image_size=128 data.video_clip_length=4 data.batch_size=8 \
     'data.frame_interval=[1,2]' optimizer.lr=1e-3 scheduler.type=constant scheduler.warmup_steps="$(of 100)" \
@@ -34,8 +40,7 @@ sam2_video_train $all model.checkpoint_path="$out/first/checkpoints/last.ckpt" d
 sam2_video_train $all model.checkpoint_path="$out/second/checkpoints/last.ckpt" data.image_size=192 \
     data.video_clip_length=5 data.stride=3 data.batch_size=4 optimizer.lr=6e-4 scheduler.type=constant \
     scheduler.warmup_steps="$(of 50)" trainer.max_steps="$(of 1250)" seed=6 hydra.run.dir="$out/third"
-sam2_video_convert scenes "$out/pictures" "$out/larger" --videos "$(of 3500)" --held-out "$(of 60)" \
-    --frames 12 --size 256 --seed 8
+scenes "$out/larger" 3500 12 256 8
 sam2_video_train $all data.train_path="$out/larger/train.json" data.val_path="$out/larger/val.json" \
     model.checkpoint_path="$out/third/checkpoints/last.ckpt" data.image_size=256 data.video_clip_length=6 \
     data.stride=4 'data.frame_interval=[1,2]' data.batch_size=3 optimizer.lr=8e-4 scheduler.warmup_steps="$(of 50)" \
