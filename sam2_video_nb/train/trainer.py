@@ -533,6 +533,7 @@ not_meant = (                        # of Lightning's hints
     'in eval mode',                  # what is frozen stays so
     'many workers',                  # each epoch says how long it waited
     'across ranks is zero',          # nothing to validate on, as was asked for
+    'is not resumable',              # within an epoch: the run itself counts the clips that were taken
     'sync_dist=True',                # what is logged is of all ranks already
     'logs directory', 'Checkpoint directory')     # they are the run's own
 
