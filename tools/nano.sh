@@ -4,15 +4,15 @@
 #   tools/nano.sh CUTOUTS OUT [SHARE [PROCESSES]]
 # CUTOUTS/objects/*.png are pictures with transparency (of Debian's tuxpaint-stamps-default). Needs apt-get and dpkg-deb.
 # SHARE, 1 unless given, is how much of the videos and of the steps: 0.02 tries the whole way in a few minutes.
-# PROCESSES, 1 unless given, is how many share a training's batches (the last one's three clips: three); with two cores,
-# 2 is faster than the two threads that one of them takes.
+# PROCESSES, 1 unless given, is how many share a training's batches (the last one's three clips: three).
 # The same command again goes on where it was stopped: what is there stays, and a training goes on from its checkpoint.
 set -eu
 cutouts=$(realpath "$1"); mkdir -p "$2"; out=$(realpath "$2"); tools=$(dirname "$(realpath "$0")")
 share=${3:-1} processes=${4:-1}
 of() { awk -v n="$1" -v share="$share" 'BEGIN { x = int(n*share+.5); print x < 4 ? 4 : x }'; }     # so much of it
 clips() {   # a batch of so many, shared out evenly
-    n=$processes; while [ $(($1 % n)) -ne 0 ]; do n=$((n+1)); done
+    n=$processes; [ "$n" -le "$1" ] || n=$1
+    while [ $(($1 % n)) -ne 0 ]; do n=$((n+1)); done
     echo "data.batch_size=$(($1/n))"
     [ "$n" = 1 ] || echo "trainer.devices=$n trainer.accelerator=cpu"
 }
