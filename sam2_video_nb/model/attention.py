@@ -288,19 +288,22 @@ class FeedForward(Function):
         return *norm_grads(ctx, x, gain, shift, dy), None, dw1, db1, dw2, grad.sum(0), None
 
 # %% ../../nbs/20_model.attention.ipynb #01903081
-def _told(attn):
-    "What is told of a value in the end: `v_proj`, then `out_proj` without its bias, as one weight and one bias"
-    last, first = weight_of(attn.out_proj), attn.v_proj
-    with torch.autocast(last.device.type, enabled=False):        # once for all tokens: no time to be won by rounding
-        return last @ weight_of(first), last @ first.bias
+def _told(attn, x):
+    "How values are projected before attention, a weight and a bias, and after it; for many tokens both before it"
+    first, last = attn.v_proj, attn.out_proj
+    value, after = (weight_of(first), first.bias), weight_of(last)
+    if x.shape[0]*x.shape[1] <= len(after): return value, last
+    with torch.autocast(x.device.type, enabled=False):        # once for all tokens: no time to be won by rounding
+        return tuple(after @ y for y in value), lambda y: y + last.bias
 
 def _self_attention(attn, norm, x, n):
     "What the tokens of a frame tell each other, (n or 1,N,C); `x` may stand for `n` objects that are alike so far"
-    q, k, v = norm_linear(norm, x, attn.q_proj, attn.k_proj, _told(attn))
+    value, after = _told(attn, x)
+    q, k, v = norm_linear(norm, x, attn.q_proj, attn.k_proj, value)
     q, k = rotate(q, attn.freqs_cis), rotate(k, attn.freqs_cis)
     p = attn.dropout_p if attn.training else 0.
     if p: q, k, v = (y.expand(n, -1, -1) for y in (q, k, v))      # each object drops its own
-    return attend(q, k, v, p) + attn.out_proj.bias
+    return after(attend(q, k, v, p))
 
 def _cross_attention(attn, norm, x, keys, ones, placed, turns):
     "What memory tells the tokens of a frame; `ones`: memory (n,M,D) and a column of ones"
@@ -308,8 +311,8 @@ def _cross_attention(attn, norm, x, keys, ones, placed, turns):
     p, to_key = attn.dropout_p if attn.training else 0., attn.k_proj
     turns = attn.freqs_cis if turns is None else turns
     sums = AttendMemory.apply(q, keys, weight_of(to_key), to_key.bias, turns, placed, ones, p)
-    weight, bias = _told(attn)
-    return F.linear(sums, torch.cat([weight, bias[:,None]], 1), attn.out_proj.bias)
+    (weight, bias), after = _told(attn, x)
+    return after(F.linear(sums, torch.cat([weight, bias[:,None]], 1)))
 
 def _feed_forward(l, x):
     "The layer's two linear layers"
