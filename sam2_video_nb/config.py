@@ -466,7 +466,7 @@ class ModelConf(Settings, group='model'):
         "computed twice; what is learnt reaches less far back; empty: the whole clip", lo=2)
     activation_checkpointing:str = opt('parts',
         "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses, in "
-        "pieces) or frame (each frame as a whole: the least memory, a fifth more operations than parts)",
+        "pieces) or frame (each frame as a whole: the least memory, up to a quarter more operations)",
         choices=['none', 'parts', 'frame'])
     presence_gate:str = opt('hard',
         "training: hard: a mask is remembered if its object is said to be there, as in SAM 2; soft: as much of it as "
@@ -515,7 +515,7 @@ class LossConf(Settings, group='loss'):
     iou_l1:bool = opt(True, "iou: absolute error; false: squared")
     iou_all:bool = opt(True, "iou: over all K masks; false: over the best one")
     resolution:str = opt('full', "masks are compared at: full: data.image_size, as SAM 2 trains; decoder: a quarter of "
-        "the side, as masks leave the decoder: a tenth less time for nano, 2 % for tiny; borders are coarser",
+        "the side, as masks leave the decoder: a tenth less time for nano, 2 % for tiny; coarse borders, J&F alike",
         choices=['full', 'decoder'])
 
 # %% ../nbs/00_config.ipynb #c015

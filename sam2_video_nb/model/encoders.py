@@ -27,17 +27,17 @@ def strips(
     return [s for s in ((0, whole, size), (whole, n, n-whole)) if s[0] < s[1]]
 
 def within(
-    attn:nn.Module,  # SAM 2's `MultiScaleAttention`
-    qkv:Tensor,      # (B,H,W,3D) queries, keys and values
+    block:nn.Module, # SAM 2's `MultiScaleBlock`
+    x:Tensor,        # (B,H,W,C), not yet normed
     h:int,           # Height of a window, a divisor of H
     w:int,           # Width of a window, a divisor of W
     beyond:int       # Places of each window that lie beyond the picture
 )->Tensor:           # (B,H,W,D), half the side where queries are pooled
     "Attention within windows; all places beyond the picture are one key, which counts as often"
-    B, H, W, C = qkv.shape
-    windows = qkv.reshape(B, H//h, h, W//w, w, C).transpose(2,3)
-    q, k, v = windows.reshape(-1, h*w, 3, attn.num_heads, C//3//attn.num_heads).unbind(2)
-    n, often = len(q), None
+    (B, H, W, C), attn = x.shape, block.attn
+    windows = x.reshape(B, H//h, h, W//w, w, C).transpose(2,3).reshape(-1, h*w, C)
+    q, k, v = attn.qkv(block.norm1(windows)).unflatten(-1, (3, attn.num_heads, -1)).unbind(2)
+    n, down, often = len(q), H//h, None
     if attn.q_pool:
         q = hieradet.do_pool(q.reshape(n, h, w, -1), attn.q_pool)
         h, w = q.shape[1:3]
@@ -48,18 +48,19 @@ def within(
         often = k.new_zeros(1, 1, 1, k.shape[1], dtype=torch.float32)
         often[...,-1] = math.log(beyond)
     out = F.scaled_dot_product_attention(*(y.transpose(1,2) for y in (q, k, v)), attn_mask=often)
-    out = out.transpose(1,2).reshape(B, len(windows[0]), -1, h, w, C//3).transpose(2,3)
-    return out.reshape(B, out.shape[1]*h, -1, C//3)
+    out = out.transpose(1,2).reshape(B, down, -1, h, w, attn.dim_out).transpose(2,3)
+    return out.reshape(B, down*h, -1, attn.dim_out)
 
 def attended(
-    attn:nn.Module,  # SAM 2's `MultiScaleAttention`
-    x:Tensor,        # (B,H,W,C), normed
-    size:int         # Side of a window
+    block:nn.Module, # SAM 2's `MultiScaleBlock`
+    x:Tensor,        # (B,H,W,C), not yet normed
 )->Tensor:           # (B,H,W,D) before the last projection, half the side where queries are pooled
     "Attention within windows; what lies beyond the picture has the bias alone"
-    qkv, (H, W) = attn.qkv(x), x.shape[1:3]
-    return torch.cat([torch.cat([within(attn, qkv[:,top:bottom,left:right], h, w, size*size-h*w)
-                                 for left, right, w in strips(W, size)], 2) for top, bottom, h in strips(H, size)], 1)
+    def joined(parts, dim): return parts[0] if len(parts)==1 else torch.cat(parts, dim)
+    size = block.window_size
+    across, down = strips(x.shape[2], size), strips(x.shape[1], size)
+    return joined([joined([within(block, x[:,top:bottom,left:right], h, w, size*size-h*w)
+                           for left, right, w in across], 2) for top, bottom, h in down], 1)
 
 # %% ../../nbs/21_model.encoders.ipynb #f655d59d
 class MultiScaleBlock(hieradet.MultiScaleBlock):
@@ -67,9 +68,8 @@ class MultiScaleBlock(hieradet.MultiScaleBlock):
     thrifty = False
     def forward(self, x):
         if not self.thrifty: return super().forward(x)
-        y = self.norm1(x)
-        shortcut = hieradet.do_pool(self.proj(y), self.pool) if self.dim!=self.dim_out else x
-        told = self.attn.proj(attended(self.attn, y, self.window_size)) if self.window_size else self.attn(y)
+        shortcut = hieradet.do_pool(self.proj(self.norm1(x)), self.pool) if self.dim!=self.dim_out else x
+        told = self.attn.proj(attended(self, x)) if self.window_size else self.attn(self.norm1(x))
         return self.thought(shortcut + self.drop_path(told))
 
     def thought(self, x):
