@@ -3,7 +3,7 @@
 # one core.
 #   tools/nano.sh CUTOUTS OUT [SHARE [PROCESSES]]
 # CUTOUTS/objects/*.png are pictures with transparency (of Debian's tuxpaint-stamps-default). Needs apt-get and dpkg-deb.
-# SHARE, 1 unless given, is how much of the videos and of the steps: 0.02 tries the whole way in a few minutes.
+# SHARE, 1 unless given, is how much of the videos and of the steps: 0.02 tries the whole way in six minutes on one core.
 # PROCESSES, 1 unless given, is how many share a training's batches (the last one's three clips: three).
 # The same command again goes on where it was stopped: what is there stays, and a training goes on from its checkpoint.
 set -eu

@@ -258,7 +258,7 @@ def residual(
 
 # %% ../../nbs/20_model.attention.ipynb #f672f87b
 class FeedForward(Function):
-    "Layer norm, linear, ReLU, dropout, linear; rows that fit the cache at a time; keeps what came in, and the wide layer"
+    "Layer norm, linear, ReLU, dropout, linear; rows that fit the cache at a time; keeps the input and the wide layer"
     @staticmethod
     def forward(ctx, x, gain, shift, eps, w1, b1, w2, b2, p):
         drop, ctx.eps, kind = Dropper(p), eps, product_type(x)
