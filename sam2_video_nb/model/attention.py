@@ -275,17 +275,15 @@ class FeedForward(Function):
     @once_differentiable
     def backward(ctx, grad):
         x, gain, shift, w1, w2, h = ctx.saved_tensors
-        dy, dw1, dw2, db1 = torch.empty_like(x), torch.zeros_like(w1), torch.zeros_like(w2), w1.new_zeros(len(w1))
+        dy, dw1, db1, g = torch.empty_like(x), torch.zeros_like(w1), w1.new_zeros(len(w1)), grad*ctx.scale
         y = F.layer_norm(x, x.shape[-1:], gain, shift, ctx.eps).to(h.dtype)
         w1, w2 = w1.to(h.dtype), w2.to(h.dtype)
-        for rows in pieces(len(x), len(w1)):
-            g = grad[rows]*ctx.scale
-            add_product(dw2, g.T, h[rows])
-            d = only_where(g @ w2, h[rows])      # it is 0 where it was dropped, too
+        for rows in pieces(len(x), len(w1)*h.element_size()//4):
+            d = only_where(g[rows] @ w2, h[rows])      # it is 0 where it was dropped, too
             add_product(dw1, d.T, y[rows])
             db1 += d.sum(0)
             dy[rows] = d @ w1
-        return *norm_grads(ctx, x, gain, shift, dy), None, dw1, db1, dw2, grad.sum(0), None
+        return *norm_grads(ctx, x, gain, shift, dy), None, dw1, db1, g.T @ h, grad.sum(0), None
 
 # %% ../../nbs/20_model.attention.ipynb #01903081
 def _told(attn, x):
