@@ -1,6 +1,6 @@
 """Our loader beside the reference's (VOSDataset, which the sam2 package installs as `training`): clips a second.
 
-    python benchmarks/loader.py [--davis DIR] [--size 1024] [--frames 8] [--objects 3] [--workers 0 2] [--clips 24]
+    python benchmarks/loader.py [--davis DIR] [--size 1024] [--frames 8] [--objects 3] [--workers 0 1 2] [--clips 24]
         [--repeats 3] [--threads N] [--augment affine|flip] [--json OUT.json]
 
 Both sides read the same JPEG frames and masks, draw the same augmentations (flip, rotation and shear, brightness,
@@ -24,7 +24,7 @@ def arguments():
     p.add_argument('--size', type=int, default=1024, help="side of the square, pixels")
     p.add_argument('--frames', type=int, default=8)
     p.add_argument('--objects', type=int, default=3, help="of a clip at most")
-    p.add_argument('--workers', type=int, nargs='+', default=[0, 2], help="numbers of loading processes to try")
+    p.add_argument('--workers', type=int, nargs='+', default=[0, 1, 2], help="numbers of loading processes to try")
     p.add_argument('--clips', type=int, default=24, help="timed, after two to warm up")
     p.add_argument('--repeats', type=int, default=3, help="of each side, alternated")
     p.add_argument('--threads', type=int, default=0, help="of the main process; 0: as PyTorch chooses")

@@ -375,7 +375,7 @@ class _TensorFields:
 @dataclass(repr=False)
 class Clip(_TensorFields):
     "`T` frames of one video with `N` objects"
-    images:Tensor             # (T,3,S,S) float32, normalised as SAM 2 does; uint8 while `change` is to be done
+    images:Tensor             # (T,3,S,S) float32, normalised as SAM 2 does; uint8 as read while `change` is to be done
     masks:Tensor              # (T,N,S,S) bool
     state:Tensor              # (T,N) int8: 1 visible, 0 absent, -1 unlabelled, not yet live, or padding
     prompt_frame:Tensor       # (N,) int64, the frame of the clip on which an object is prompted
@@ -401,7 +401,7 @@ class Clip(_TensorFields):
 class ClipBatch(_TensorFields):
     "`B` clips, their objects side by side"
     stays = 'state', 'prompt_frame', 'obj_to_video'
-    images:Tensor             # (B,T,3,S,S) float32; uint8 while `changes` are to be done
+    images:Tensor             # (B,T,3,S,S) float32; uint8, as large as they were read, while `changes` are to be done
     masks:Tensor              # (T,O,S,S) bool
     state:Tensor              # (T,O) int8, always on the CPU
     prompt_frame:Tensor       # (O,) int64, likewise

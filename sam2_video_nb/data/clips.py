@@ -137,7 +137,7 @@ def warp_grid(
     S:int,            # Side of the picture
     flip=False,       # Left to right before that
     part=None,        # (top, bottom, left, right) of what is wanted; None: all
-    given=None,       # The same of what there is of the picture; None: all
+    given=None,       # The same of what there is of the picture, parts of pixels too; None: all
     device='cpu'
 )->Tensor:            # (1,h,w,2) float32, as `grid_sample` takes it
     "Where each pixel comes from"
@@ -153,53 +153,59 @@ def warp_grid(
     return grid
 
 def warp(
-    x:Tensor,    # (…,S,S), any number of pictures
+    x:Tensor,    # (…,H,W), any number of pictures
     A:Tensor,    # (3,3) of `affine`
     flip=False,  # Left to right before that
-)->Tensor:       # The same shape, float32
+    size=None    # S, side of the square that they become; None: W, for squares
+)->Tensor:       # (…,S,S) float32
     "All pictures warped by one matrix, bilinear"
-    grid = warp_grid(A, x.shape[-1], flip, device=x.device)
-    return F.grid_sample(x.float().reshape(1,-1,*x.shape[-2:]), grid, align_corners=False).view(x.shape)
+    grid = warp_grid(A, size or x.shape[-1], flip, device=x.device)
+    out = F.grid_sample(x.float().reshape(1,-1,*x.shape[-2:]), grid, align_corners=False)
+    return out.view(*x.shape[:-2], *out.shape[-2:])
 
 # %% ../../nbs/14_data.clips.ipynb #c023
 def _extent(mask):
-    "(top, bottom, left, right) round the pixels of a mask (S,S); None where it has none"
+    "(top, bottom, left, right) round the pixels of a mask (H,W); None where it has none"
     m = mask.numpy()                                  # numpy sees eight bools at once here, PyTorch one
     rows, cols = (np.flatnonzero(m.any(d)) for d in (1,0))
     return (rows[0], rows[-1]+1, cols[0], cols[-1]+1) if len(rows) else None
 
-def _reach(extent, A, S, flip):
-    "The same of where that can come to lie; None: outside"
-    y, x = (2*tensor(o, dtype=torch.float64)/S - 1 for o in ((extent[0]-1, extent[1]+1), (extent[2]-1, extent[3]+1)))
+def _reach(extent, shape, A, S, flip):
+    "The same of where that can come to lie in a square of side S; None: outside"
+    ends = (extent[0]-1, extent[1]+1), (extent[2]-1, extent[3]+1)
+    y, x = (2*tensor(o, dtype=torch.float64)/n - 1 for o, n in zip(ends, shape))
     corners = torch.cartesian_prod(-x if flip else x, y).T
     ends = (A[:2,:2] @ corners + A[:2,2:] + 1) * S/2
     left, top = ends.amin(1).floor().sub(1).clamp(0, S).int().tolist()
     right, bottom = ends.amax(1).ceil().add(1).clamp(0, S).int().tolist()
     return (top, bottom, left, right) if top<bottom and left<right else None
 
-def _warp_mask(mask, A, flip):
-    "One mask (S,S), warped"
-    S, out, extent = mask.shape[-1], torch.zeros_like(mask), _extent(mask)
-    if extent is None: return out
-    if part := _reach(extent, A, S, flip):
-        (t, b, l, r), (top, bottom, left, right) = extent, part
-        moved = F.grid_sample(mask[None,None,t:b,l:r].float(), warp_grid(A, S, flip, part, extent), align_corners=False)
-        out[top:bottom,left:right] = moved[0,0] >= .5
-    if out.numpy().any(): return out
-    y, x = mask.nonzero().double().mean(0).add(.5).mul(2/S).sub(1).tolist()
+def _warp_mask(mask, A, flip, out):
+    "One mask (H,W), warped into `out` (S,S), which is empty"
+    S, shape, extent = len(out), mask.shape, _extent(mask)
+    if extent is None: return
+    if part := _reach(extent, shape, A, S, flip):
+        (t, b, l, r), (top, bottom, left, right), (h, w) = extent, part, (S/n for n in shape)
+        grid = warp_grid(A, S, flip, part, (t*h, b*h, l*w, r*w))
+        moved = F.grid_sample(mask[None,None,t:b,l:r].float(), grid, align_corners=False)
+        there = out[top:bottom,left:right].copy_(moved[0,0] >= .5)
+        if there.numpy().any(): return
+    y, x = mask.nonzero().double().mean(0).add(.5).mul(2/tensor(shape)).sub(1).tolist()
     moved = A @ tensor([-x if flip else x, y, 1.], dtype=torch.float64)
     col, row = moved[:2].add(1).mul(S/2).floor().int().tolist()
     if 0<=col<S and 0<=row<S: out[row,col] = True
-    return out
 
 def warp_masks(
-    masks:Tensor,  # (…,S,S) bool
+    masks:Tensor,  # (…,H,W) bool
     A:Tensor,      # (3,3) of `affine`
-    flip=False     # Left to right before that
-)->Tensor:         # The same shape, bool
+    flip=False,    # Left to right before that
+    size=None      # S, side of the square that they become; None: W, for squares
+)->Tensor:         # (…,S,S) bool
     "Masks warped; one that was seen and whose centre stays in the picture keeps at least a pixel"
-    flat = masks.reshape(-1, *masks.shape[-2:])
-    return torch.stack([_warp_mask(m, A, flip) for m in flat]).view(masks.shape) if len(flat) else masks
+    S = size or masks.shape[-1]
+    out = torch.zeros(*masks.shape[:-2], S, S, dtype=torch.bool)
+    for m, to in zip(masks.reshape(-1, *masks.shape[-2:]), out.view(-1, S, S)): _warp_mask(m, A, flip, to)
+    return out
 
 # %% ../../nbs/14_data.clips.ipynb #c026
 class Augment:
@@ -217,12 +223,17 @@ def colours(self:Augment, gen=None)->dict:
     jit = 1 + c.jitter*(2*torch.rand(3, generator=gen)-1) if c.jitter else torch.ones(3)
     return dict(zip(['brightness','contrast','saturation'], jit.tolist()), grey=rand(gen) < c.grey_prob)
 
+@patch(as_prop=True)
+def warps(self:Augment)->bool:
+    "Is there more to geometry than a flip?"
+    return any((self.conf.affine_degrees, self.conf.affine_scale, self.conf.affine_shift))
+
 @patch
 def geometry(self:Augment, gen=None)->tuple:
     "Flip or not, and the matrix of `affine`, None for no change"
     c, (a, sh, sc, dx, dy) = self.conf, (2*torch.rand(5, generator=gen)-1).tolist()
     flip = rand(gen) < c.hflip_prob
-    if not (c.affine_degrees or c.affine_scale or c.affine_shift): return flip, None
+    if not self.warps: return flip, None
     shear = sh*min(c.affine_degrees, 30.)      # a larger shear makes lines of things
     shift = dx*c.affine_shift, dy*c.affine_shift
     return flip, affine(a*c.affine_degrees, shear, max(1+sc*c.affine_scale, .1), shift)
@@ -233,34 +244,36 @@ class Change(NamedTuple):
     light:Any=None    # As `light_of` gives it; None: none
     flip:bool=False   # Left to right
     A:Any=None        # (3,3) of `affine`, after that; None: none
+    own:Any=None      # (H,W) of frames that travel as they were read, to become square on the way; None: square already
     @property
     def nothing(self): return self.light is None and not self.flip and self.A is None
 
 # %% ../../nbs/14_data.clips.ipynb #c029
-def _moved(masks, flip, A):
+def _moved(masks, flip, A, size):
     "Masks flipped, then warped; None stays None"
     if masks is None: return None
-    return warp_masks(masks, A, flip) if A is not None else masks.flip(-1) if flip else masks
+    return warp_masks(masks, A, flip, size) if A is not None else masks.flip(-1) if flip else masks
 
 @patch
 def draw(self:Augment,
-    masks:Tensor,    # (T,N,S,S) bool
-    ignore=None,     # (T,S,S) bool
+    masks:Tensor,    # (T,N,S,S) bool; (T,N,H,W) as they were read, where a matrix will make them square
+    ignore=None,     # (T,S,S) bool, or likewise
     gen=None,        # `torch.Generator`
     keep=None,       # (T,N) bool, masks that must keep a pixel
     mean=None,       # Function that gives the clip's mean colour (3,), normalised; called where it matters
+    size=None,       # S; None: masks are square
     tries:int=4      # Geometries to draw for that
-)->tuple:            # `Change`, masks, ignore
+)->tuple:            # `Change`, masks, ignore; masks as they were where the change has no matrix and no flip
     "What is to be done to the frames; the masks, with which it is done already"
     colours = self.colours(gen)
     light = light_of(mean() if mean and colours['contrast']!=1 else torch.zeros(3), **colours)
     for _ in range(tries):
         flip, A = self.geometry(gen)
-        moved = _moved(masks, flip, A)
+        moved = _moved(masks, flip, A, size)
         if keep is None or any_pixel(moved)[keep].all(): break
     else: return Change(light), masks, ignore
-    if A is not None and ignore is not None: ignore = warp(ignore, A, flip) >= .5
-    elif flip: ignore = _moved(ignore, flip, None)
+    if A is not None and ignore is not None: ignore = warp(ignore, A, flip, size) >= .5
+    elif flip: ignore = _moved(ignore, flip, None, size)
     return Change(light, flip, A), moved, ignore
 
 # %% ../../nbs/14_data.clips.ipynb #f5c605aa
@@ -280,16 +293,19 @@ def _warp_into(out, x, grid, rows=256):
         to.copy_(F.grid_sample(x[None], there, align_corners=False)[0])
 
 def changed(
-    images:Tensor,  # (T,3,S,S) uint8, or float32 normalised
-    change:Change   # What is to be done
-)->Tensor:          # The same shape, float32, normalised
+    images:Tensor,  # (T,3,S,S) uint8, or float32 normalised; (T,3,H,W) as they were read, where `change` has a matrix
+    change:Change,  # What is to be done
+    size=None       # S; None: they are square
+)->Tensor:          # (T,3,S,S) float32, normalised
     "Frames as the model sees them, on the device where they are; the same ones where there is nothing to do"
     raw = images.dtype==torch.uint8
     if not raw and (change is None or change.nothing): return images
-    light, flip, A = change or Change()
-    S, device = images.shape[-1], images.device
+    light, flip, A, own = change or Change()
+    if own: images = images[...,:own[0],:own[1]]
+    (T, _, H, W), device = images.shape, images.device
+    S = size or W
     grid = None if A is None else warp_grid(A, S, flip, device=device)
-    out, between = _room(images.shape, device), torch.empty(S, S, 3, device=device).permute(2,0,1)
+    out, between = _room((T,3,S,S), device), torch.empty(H, W, 3, device=device).permute(2,0,1)
     for x, ready in zip(images, out):         # one at a time: what lies between fits the processor's cache
         x = _lit(x, light, out=between) if light else normalised(x) if raw else x
         if A is not None: _warp_into(ready, between.copy_(x), grid)      # a pixel's colours lie side by side: one look
@@ -307,7 +323,7 @@ def __call__(self:Augment,
 
 # %% ../../nbs/14_data.clips.ipynb #c035
 def _packed(masks:Tensor): return [np.packbits(m) for m in masks.numpy()]
-def _unpacked(bits, size): return torch.from_numpy(np.unpackbits(bits, count=size*size)).view(size, size).bool()
+def _unpacked(bits, H, W): return torch.from_numpy(np.unpackbits(bits, count=H*W)).view(H, W).bool()
 
 class FrameCache:
     "The last frames read, resized: a picture is opened once, a mask decoded once"
@@ -318,40 +334,41 @@ class FrameCache:
         exact=True       # Resized as SAM 2's predictor does, to the bit? Else faster
     ): self.coco, self.size, self.n, self.exact, self.kept = coco, size, max(n, 1), exact, OrderedDict()
 
-    def _entry(self, vid, i):
-        "What is kept of a frame; the one that was not asked for longest goes"
-        e = self.kept.setdefault((vid, i), {})
-        self.kept.move_to_end((vid, i))
+    def _entry(self, *frame):
+        "What is kept of a frame at a size; the one that was not asked for longest goes"
+        e = self.kept.setdefault(frame, {})
+        self.kept.move_to_end(frame)
         if len(self.kept) > self.n: self.kept.popitem(last=False)
         return e
 
 # %% ../../nbs/14_data.clips.ipynb #26ec5e45
 def resized(
     im:Image.Image,  # RGB
-    size:int,        # Side of the square
+    size,            # Side of the square, or (h,w)
     exact=True       # As SAM 2's predictor does, to the bit? Else by PyTorch's faster code for the same filter
-)->Tensor:           # (3,size,size) uint8
+)->Tensor:           # (3,h,w) uint8
     "A picture as 8-bit tensor of the size that SAM 2 sees"
-    if exact or im.size==(size, size): return _as_tensor(im.resize((size, size))).contiguous()
-    return F.interpolate(_as_tensor(im)[None], (size, size), mode='bicubic', antialias=True)[0].contiguous()
+    h, w = (size, size) if isinstance(size, int) else size
+    if exact or im.size==(w, h): return _as_tensor(im.resize((w, h))).contiguous()
+    return F.interpolate(_as_tensor(im)[None], (h, w), mode='bicubic', antialias=True)[0].contiguous()
 
 def _as_tensor(im): return torch.from_numpy(np.array(im)).permute(2,0,1)
 
 @patch
-def image(self:FrameCache, vid, i:int)->tuple:
-    "Resized picture (3,S,S) uint8, and the (H,W) that it had"
-    e = self._entry(vid, i)
+def image(self:FrameCache, vid, i:int, size=None)->tuple:
+    "Picture (3,h,w) uint8, resized, and the (H,W) that it had; `size`: S, or (h,w)"
+    e = self._entry(vid, i, size)
     if 'image' not in e:
-        im, size = self.coco.image(vid, i, None if self.exact else self.size), self.coco.frame_size(vid, i)
-        e['image'] = resized(im, self.size, self.exact), size
+        im, own = self.coco.image(vid, i, None if self.exact else self.size), self.coco.frame_size(vid, i)
+        e['image'] = resized(im, size or self.size, self.exact), own
     return e['image']
 
 @patch
-def mean(self:FrameCache, vid, i:int)->Tensor:
+def mean(self:FrameCache, vid, i:int, size=None)->Tensor:
     "(3,) mean colour of a frame, normalised"
-    e = self._entry(vid, i)
+    e = self._entry(vid, i, size)
     if 'mean' not in e:
-        x = self.image(vid, i)[0]             # some rows at a time: as floats the whole picture is four times as large
+        x = self.image(vid, i, size)[0]       # some rows at a time: as floats the whole picture is four times as large
         total = sum(part.sum((1,2), dtype=torch.float32).double() for part in x.split(64, 1))
         e['mean'] = ((total/x[0].numel()/255).float() - _mean)/_std
     return e['mean']
@@ -359,29 +376,29 @@ def mean(self:FrameCache, vid, i:int)->Tensor:
 @patch
 def print_of(self:FrameCache, vid, i:int)->str:
     "What the pixels of a frame are known by: 32 hexadecimal digits"
-    e = self._entry(vid, i)
+    e = self._entry(vid, i, None)
     if 'print' not in e: e['print'] = hashlib.blake2b(self.image(vid, i)[0].numpy(), digest_size=16).hexdigest()
     return e['print']
 
 # %% ../../nbs/14_data.clips.ipynb #dfb00b2a
 @patch
-def masks(self:FrameCache, vid, i:int, objs)->Tensor:
-    "(len(objs),S,S) bool"
-    e, S = self._entry(vid, i), self.size
+def masks(self:FrameCache, vid, i:int, objs, size=None)->Tensor:
+    "(len(objs),h,w) bool"
+    e, shape = self._entry(vid, i, size), size or (self.size, self.size)
     need = [o for o in objs if o not in e]
-    if need: e.update(zip(need, _packed(resize_masks(self.coco.masks(vid, i, need), S))))
-    out = [_unpacked(e[o], S) for o in objs]
-    return torch.stack(out) if out else torch.zeros(0, S, S, dtype=torch.bool)
+    if need: e.update(zip(need, _packed(resize_masks(self.coco.masks(vid, i, need), shape))))
+    out = [_unpacked(e[o], *shape) for o in objs]
+    return torch.stack(out) if out else torch.zeros(0, *shape, dtype=torch.bool)
 
 # %% ../../nbs/14_data.clips.ipynb #383e484a
 @patch
-def ignore(self:FrameCache, vid, i:int):
-    "(S,S) bool, or None where nothing is ignored"
-    e = self._entry(vid, i)
+def ignore(self:FrameCache, vid, i:int, size=None):
+    "(h,w) bool, or None where nothing is ignored"
+    e, shape = self._entry(vid, i, size), size or (self.size, self.size)
     if 'ignore' not in e:
         m = self.coco.ignore(vid, i)
-        e['ignore'] = None if m is None else _packed(resize_masks(m[None], self.size))[0]
-    return None if e['ignore'] is None else _unpacked(e['ignore'], self.size)
+        e['ignore'] = None if m is None else _packed(resize_masks(m[None], shape))[0]
+    return None if e['ignore'] is None else _unpacked(e['ignore'], *shape)
 
 # %% ../../nbs/14_data.clips.ipynb #c4ab3b46
 def cached_frames(
@@ -600,25 +617,33 @@ def load(self:VideoClips,
     frames,        # (T,) frame numbers
     valid,         # (T,) bool
     cast:Cast,     # Its objects
-    empty_draws=0  # Windows drawn before that showed none
+    empty_draws=0, # Windows drawn before that showed none
+    size=None      # (H,W) of frames as they are; None: square
 )->Clip:
     "Read a clip as it is in the files, resized: its frames as 8 bits, to be normalised by `ready`"
-    T, N, S = len(frames), len(cast.objs), self.size
-    images, masks = torch.empty(T,3,S,S, dtype=torch.uint8), torch.zeros(T,N,S,S, dtype=torch.bool)
+    T, N, (H, W) = len(frames), len(cast.objs), size or (self.size, self.size)
+    images, masks = torch.empty(T,3,H,W, dtype=torch.uint8), torch.zeros(T,N,H,W, dtype=torch.bool)
     sizes, ignore = [], []
     for t, i in enumerate(frames.tolist()):             # all of a frame at once: the cache may hold one only
-        images[t], size = self.cache.image(vid, i)
+        images[t], own = self.cache.image(vid, i, size)
         on = np.flatnonzero(cast.state[t]==VISIBLE)
-        masks[t,on] = self.cache.masks(vid, i, cast.objs[on].tolist())
-        ignore.append(self.cache.ignore(vid, i))
-        sizes.append(size)
+        masks[t,on] = self.cache.masks(vid, i, cast.objs[on].tolist(), size)
+        ignore.append(self.cache.ignore(vid, i, size))
+        sizes.append(own)
     ids, cats = zip(*(self.coco.objs[vid][o] for o in cast.objs))
     every = self.coco.frames[vid]
     return Clip(images=images, masks=masks, state=torch.from_numpy(cast.state),
         prompt_frame=torch.from_numpy(cast.joins), obj_ids=list(ids), cat_ids=tensor(cats), video_id=vid,
         frame_ids=[every[i].id for i in frames], valid=torch.from_numpy(valid),
-        orig_size=sizes[0], ignore=_stacked(ignore, (S,S)),
-        video_len=len(every), places=tensor(cast.objs), empty_draws=empty_draws, change=Change())
+        orig_size=sizes[0], ignore=_stacked(ignore, (H,W)),
+        video_len=len(every), places=tensor(cast.objs), empty_draws=empty_draws, change=Change(own=size))
+
+@patch
+def own_size(self:VideoClips, vid, frames):
+    "(H,W) of a clip's frames where they are warped as they were read; None: they are resized first"
+    if not self.train or self.conf.merge_prob or not self.augment.warps: return None
+    own, *other = {self.coco.frame_size(vid, i) for i in frames.tolist()}
+    return own if not other and max(own) <= self.size else None
 
 # %% ../../nbs/14_data.clips.ipynb #b0b04e71
 @patch
@@ -644,8 +669,9 @@ def ready(
     "What is left to do to frames, done on the device where they are"
     one = isinstance(clips, Clip)
     if (clips.change if one else clips.changes) is None: return clips
-    if one: return replace(clips, images=changed(clips.images, clips.change), change=None)
-    images = [changed(*o) for o in zip(clips.images, clips.changes)]
+    S = clips.masks.shape[-1]
+    if one: return replace(clips, images=changed(clips.images, clips.change, S), change=None)
+    images = [changed(*o, S) for o in zip(clips.images, clips.changes)]
     return replace(clips, images=images[0][None] if len(images)==1 else torch.stack(images), changes=None)
 
 @patch
@@ -656,7 +682,8 @@ def raw(self:VideoClips,
     epoch, i, *again = i if isinstance(i, tuple) else (self.epoch, i)
     gen = generator(self.seed, 'clip', epoch, i, *again) if self.train else None
     drawn = self.draw(i, gen, epoch=epoch)
-    clip = self.load(*drawn)
+    size = self.own_size(drawn.vid, drawn.frames)
+    clip = self.load(*drawn, size)
     as_read = clip
     if self.train and self.conf.merge_prob: clip = self.merged_with(clip, gen, epoch)
     clip.draw = epoch, i, *again
@@ -667,8 +694,12 @@ def raw(self:VideoClips,
     keep[clip.prompt_frame, range(clip.n_objects)] = True
     def mean():
         if clip is not as_read: return normalised(clip.images).mean((0,2,3))
-        return torch.stack([self.cache.mean(clip.video_id, t) for t in drawn.frames.tolist()]).mean(0)
-    clip.change, clip.masks, clip.ignore = self.augment.draw(clip.masks, clip.ignore, gen, keep, mean)
+        return torch.stack([self.cache.mean(clip.video_id, t, size) for t in drawn.frames.tolist()]).mean(0)
+    change, masks, ignore = self.augment.draw(clip.masks, clip.ignore, gen, keep, mean, self.size)
+    if size and change.A is None:                         # no matrix leaves each object where it is prompted
+        clip = replace(self.load(*drawn), draw=clip.draw)
+        size, masks, ignore = None, clip.masks, clip.ignore
+    clip.change, clip.masks, clip.ignore = change._replace(own=size), masks, ignore
     clip.state[seen & ~any_pixel(clip.masks)] = ABSENT
     if clip.prints and clip.change.flip: clip.prints = [p+'_flipped' for p in clip.prints]
     return clip
@@ -687,7 +718,14 @@ def along_objects(
     dim:int=0     # Where that field has its objects
 )->Tensor:
     "One field of all clips, objects of clip 0 first"
-    return torch.cat([getattr(c, field) for c in clips], dim)
+    values = [getattr(c, field) for c in clips]
+    return values[0] if len(values)==1 else torch.cat(values, dim)
+
+def _side_by_side(images):
+    "Frames of all clips, (B,T,3,H,W): where some are smaller as they were read, there is nothing beside them"
+    if len(images)==1: return images[0][None]             # one clip need not be copied
+    H, W = (max(x.shape[k] for x in images) for k in (-2,-1))
+    return torch.stack([F.pad(x, (0, W-x.shape[-1], 0, H-x.shape[-2])) if x.shape[-2:]!=(H,W) else x for x in images])
 
 def _places(clips):
     "Each object's place among those of its video"
@@ -704,15 +742,13 @@ def collate(
     if prompter:
         batch = collate(clips)
         return replace(batch, prompts=prompter(batch))
-    shapes = {tuple(c.images.shape) for c in clips}
+    shapes = {(len(c), c.masks.shape[-1]) for c in clips}
     if len(shapes) > 1:
         raise DataError(f"clips of different shapes {sorted(shapes)} in a batch: "
             "all must have the same length and size")
-    T, _, S, _ = clips[0].images.shape
+    T, S = shapes.pop()
     n_objects = tensor([c.n_objects for c in clips])
-    images = [c.images for c in clips]
-    return ClipBatch(
-        images=images[0][None] if len(images)==1 else torch.stack(images),     # one clip need not be copied
+    return ClipBatch(images=_side_by_side([c.images for c in clips]),
         masks=along_objects(clips, 'masks', 1), state=along_objects(clips, 'state', 1),
         prompt_frame=along_objects(clips, 'prompt_frame'), cat_ids=along_objects(clips, 'cat_ids'),
         obj_to_video=torch.repeat_interleave(torch.arange(len(clips)), n_objects),
