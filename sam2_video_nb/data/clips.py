@@ -9,10 +9,10 @@ __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'light_of', 'colour'
            'ClipLoader', 'cores', 'loading_processes', 'in_worker', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
-import hashlib, math, mmap, os, shutil, signal, time
+import hashlib, math, mmap, os, shutil, signal, sys, time
 import multiprocessing as mp
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -277,20 +277,37 @@ def draw(self:Augment,
     return Change(light, flip, A), moved, ignore
 
 # %% ../../nbs/14_data.clips.ipynb #f5c605aa
+_lent = []     # Memory of the last two batches, to be lent again when nobody holds what lay there
+
+def _pages(n):
+    "`n` bytes in large pages: to get 100 MB in small ones takes longer than to fill them"
+    for pages in _lent:
+        if len(pages)==n and sys.getrefcount(pages) <= 3: return pages   # held by the list, this name and the question
+    pages = mmap.mmap(-1, n, flags=mmap.MAP_PRIVATE|mmap.MAP_ANONYMOUS)
+    with suppress(OSError): pages.madvise(mmap.MADV_HUGEPAGE)            # where the system has none, small ones do
+    _lent[:] = [*_lent[-1:], pages]
+    return pages
+
 def _room(shape, device):
-    "An empty float32 tensor; a large one in large pages: to get 100 MB in small ones takes longer than to fill them"
+    "An empty float32 tensor"
     n = 4*math.prod(shape)
     if torch.device(device).type!='cpu' or n < 2**24 or not hasattr(mmap, 'MADV_HUGEPAGE'):
         return torch.empty(shape, device=device)
-    pages = mmap.mmap(-1, n, flags=mmap.MAP_PRIVATE|mmap.MAP_ANONYMOUS)
-    with suppress(OSError): pages.madvise(mmap.MADV_HUGEPAGE)            # where the system has none, small ones do
-    return torch.frombuffer(pages, dtype=torch.float32).view(shape)
+    return torch.frombuffer(_pages(n), dtype=torch.float32).view(shape)
 
 def _warp_into(out, x, grid, rows=256):
     "A frame (3,S,S) by `warp_grid`; some rows at a time, which stay in the processor's cache"
     if x.device.type!='cpu': rows = len(out[0])
     for there, to in zip(grid.split(rows, 1), out.split(rows, 1)):
         to.copy_(F.grid_sample(x[None], there, align_corners=False)[0])
+
+@contextmanager
+def _one_thread():
+    "PyTorch's threads set aside: in operations of a millisecond they wait for each other as long as they work"
+    n = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(n)
 
 def changed(
     images:Tensor,  # (T,3,S,S) uint8, or float32 normalised; (T,3,H,W) as they were read, where `change` has a matrix
@@ -306,10 +323,11 @@ def changed(
     S = size or W
     grid = None if A is None else warp_grid(A, S, flip, device=device)
     out, between = _room((T,3,S,S), device), torch.empty(H, W, 3, device=device).permute(2,0,1)
-    for x, ready in zip(images, out):         # one at a time: what lies between fits the processor's cache
-        x = _lit(x, light, out=between) if light else normalised(x) if raw else x
-        if A is not None: _warp_into(ready, between.copy_(x), grid)      # a pixel's colours lie side by side: one look
-        else: ready.copy_(x.flip(-1) if flip else x)
+    with _one_thread():
+        for x, ready in zip(images, out):     # one at a time: what lies between fits the processor's cache
+            x = _lit(x, light, out=between) if light else normalised(x) if raw else x
+            if A is not None: _warp_into(ready, between.copy_(x), grid)  # a pixel's colours lie side by side: one look
+            else: ready.copy_(x.flip(-1) if flip else x)
     return out
 
 @patch
