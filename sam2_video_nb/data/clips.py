@@ -12,7 +12,8 @@ __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'light_of', 'colour'
 import hashlib, math, mmap, os, shutil, signal, sys, time
 import multiprocessing as mp
 from collections import OrderedDict
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -301,12 +302,13 @@ def _warp_into(out, x, grid, rows=256):
     for there, to in zip(grid.split(rows, 1), out.split(rows, 1)):
         to.copy_(F.grid_sample(x[None], there, align_corners=False)[0])
 
-@contextmanager
-def _one_thread():
-    "PyTorch's threads set aside: in operations of a millisecond they wait for each other as long as they work"
-    n = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try: yield
+def _each(f, *items):
+    "Call `f` with each: on a processor several at once, for in operations of a millisecond threads wait for each other"
+    n, there = torch.get_num_threads(), items[0].device.type
+    if there!='cpu' or n==1: return [f(*o) for o in zip(*items)]
+    torch.set_num_threads(1)                      # of those that begin now, too
+    try:
+        with ThreadPoolExecutor(min(n, len(items[0]))) as pool: return list(pool.map(f, *items))
     finally: torch.set_num_threads(n)
 
 def changed(
@@ -322,12 +324,13 @@ def changed(
     (T, _, H, W), device = images.shape, images.device
     S = size or W
     grid = None if A is None else warp_grid(A, S, flip, device=device)
-    out, between = _room((T,3,S,S), device), torch.empty(H, W, 3, device=device).permute(2,0,1)
-    with _one_thread():
-        for x, ready in zip(images, out):     # one at a time: what lies between fits the processor's cache
-            x = _lit(x, light, out=between) if light else normalised(x) if raw else x
-            if A is not None: _warp_into(ready, between.copy_(x), grid)  # a pixel's colours lie side by side: one look
-            else: ready.copy_(x.flip(-1) if flip else x)
+    out = _room((T,3,S,S), device)
+    def change_one(x, out):
+        between = torch.empty(H, W, 3, device=device).permute(2,0,1)     # a pixel's colours lie side by side: one look
+        x = _lit(x, light, out=None if A is None else between) if light else normalised(x) if raw else x
+        if A is None: out.copy_(x.flip(-1) if flip else x)
+        else: _warp_into(out, x if x is between else between.copy_(x), grid)
+    _each(change_one, images, out)
     return out
 
 @patch
