@@ -1043,18 +1043,22 @@ class CocoVideo:
 
 # %% ../../nbs/10_data.coco.ipynb #c051
 @patch
-def _frame(self:CocoVideo, vid, i):
-    "A frame; raises `DataError` where there is none of that number"
+def _place(self:CocoVideo, vid, i):
+    "Where a frame is in the index; raises `DataError` where there is none of that number"
     frames = self.frames[vid]
-    if -len(frames) <= i < len(frames): return frames[i]
+    if -len(frames) <= i < len(frames): return frames.first + range(len(frames))[i]
     raise DataError(f"{self.path}: video {vid!r} has no frame {i}: it has {len(frames)}, 0 to {len(frames)-1}")
+
+@patch
+def _frame(self:CocoVideo, vid, i):
+    "A frame; raises likewise"
+    self._place(vid, i)
+    return self.frames[vid][i]
 
 @patch
 def _rows(self:CocoVideo, vid, i):
     "The annotations of a frame, by their place in the index"
-    self._frame(vid, i)
-    first, frames = self._columns['first_annotation'], self.frames[vid]
-    at = frames.first + range(len(frames))[i]
+    first, at = self._columns['first_annotation'], self._place(vid, i)
     return range(first[at], first[at+1])
 
 @patch
@@ -1069,13 +1073,14 @@ def frame_size(self:CocoVideo,
     i:int   # Frame of the video
 )->tuple:   # (H,W)
     "Size of a frame: from the JSON, else from an RLE on it, else from the file"
-    f = self._frame(vid, i)
-    if f.size: return f.size
+    own = self._columns['size'][self._place(vid, i)]
+    if own.all(): return tuple(own.tolist())
     for k in self._rows(vid, i):
         if (stated := self._columns['area'][k,:2]).all(): return tuple(stated.tolist())
         if isinstance(seg := self._annotation(k)['segmentation'], dict): return tuple(to_rle(seg)['size'])
-    try: return picture_size(f.path)
-    except Exception: return read_image(f.path).size[::-1]  # says what is wrong with the file
+    path = self._frame(vid, i).path
+    try: return picture_size(path)
+    except Exception: return read_image(path).size[::-1]    # says what is wrong with the file
 
 @patch
 def size(self:CocoVideo, vid)->tuple:
@@ -1142,7 +1147,8 @@ def image(self:CocoVideo,
     "A frame in RGB; raises `DataError` if it cannot be read or is not of the JSON's size"
     f = self._frame(vid, i)
     im = read_image(f.path, at_least)
-    size = picture_size(f.path) if at_least else im.size[::-1]      # decoded at a half, it is of another
+    size = im.size[::-1]
+    if at_least and min(size) >= at_least: size = picture_size(f.path)     # it may have been decoded at a half
     if f.size and size != f.size:
         raise DataError(f"{f.path}: image {f.id!r}: the picture is {size[0]}x{size[1]} (height x width), "
             f"{self.path} says {f.size[0]}x{f.size[1]}{turned(size, f.size)}: make them agree")
