@@ -306,9 +306,12 @@ def _each(f, *items):
     "Call `f` with each: on a processor several at once, for in operations of a millisecond threads wait for each other"
     n, there = torch.get_num_threads(), items[0].device.type
     if there!='cpu' or n==1: return [f(*o) for o in zip(*items)]
-    torch.set_num_threads(1)                      # of those that begin now, too
+    inference = torch.is_inference_mode_enabled()
+    def one(*o):
+        with torch.inference_mode(inference): return f(*o)       # a mode is a thread's own
+    torch.set_num_threads(1)                                     # of those that begin now, too
     try:
-        with ThreadPoolExecutor(min(n, len(items[0]))) as pool: return list(pool.map(f, *items))
+        with ThreadPoolExecutor(min(n, len(items[0]))) as pool: return list(pool.map(one, *items))
     finally: torch.set_num_threads(n)
 
 def changed(
@@ -743,7 +746,7 @@ def along_objects(
     return values[0] if len(values)==1 else torch.cat(values, dim)
 
 def _side_by_side(images):
-    "Frames of all clips, (B,T,3,H,W): where some are smaller as they were read, there is nothing beside them"
+    "Frames of all clips, (B,T,3,H,W): those that are smaller, as they were read, are filled up with black"
     if len(images)==1: return images[0][None]             # one clip need not be copied
     H, W = (max(x.shape[k] for x in images) for k in (-2,-1))
     return torch.stack([F.pad(x, (0, W-x.shape[-1], 0, H-x.shape[-2])) if x.shape[-2:]!=(H,W) else x for x in images])
