@@ -33,7 +33,7 @@ from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
 from ..core import *
 from . import attention, encoders
-from .attention import ours_serve, widen_heads
+from .attention import ours_serve, rounding_once, widen_heads
 from .weights import Start, is_adapter, load_weights, merge_adapters, read_start, resume_point
 from .weights import stock_name
 from .prompts import PromptPolicy, as_trained, correction, prompt_kinds, prompts_of
@@ -952,6 +952,7 @@ def _clip(self:SAM2VideoModel, groups, end, step, again):
     return outs
 
 @patch
+@rounding_once()
 def forward(self:SAM2VideoModel,
     batch:ClipBatch,  # On the model's device
     prompts=None      # (O,) `Prompt`s in pixels of the square, for each `prompt_frame`; None: of the batch's truth
