@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['loss_terms', 'pixel_losses', 'loss_presets', 'at_once', 'pixel_mean', 'bce_loss', 'focal_loss', 'dice_loss',
            'mask_iou', 'iou_loss', 'presence_loss', 'temporal_loss', 'loss_weights', 'VideoLoss', 'upsample', 'covered',
-           'coarse', 'check_batch', 'objects_in', 'check_outs', 'kept_pixels', 'beside_ignored', 'judged',
+           'coarse', 'Known', 'check_batch', 'objects_in', 'check_outs', 'kept_pixels', 'beside_ignored', 'judged',
            'presence_sum', 'without_given', 'tied_zero']
 
 # %% ../../nbs/23_model.losses.ipynb #c002
@@ -15,7 +15,8 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, tensor
-from torch.utils.checkpoint import checkpoint
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from fastcore.basics import patch
 from ..config import ConfigError, LossConf, checked
 from ..core import ABSENT, UNLABELLED, VISIBLE, ClipBatch, DataError, FrameOut, ModelError
@@ -65,10 +66,10 @@ def focal_loss(
 )->Tensor:          # (…)
     "Focal loss, mean over pixels"
     logits = _checked_logits(logits, masks)
-    z = torch.where(masks, logits, -logits)
-    loss = -F.logsigmoid(z) * (gamma*F.logsigmoid(-z)).exp()  # (1-p)^gamma, p the chance given to what is true
-    if alpha >= 0: loss = torch.where(masks, alpha*loss, (1-alpha)*loss)
-    return pixel_mean(loss, keep)
+    m = masks.to(logits.dtype)                    # one mask serves all candidates: a product is faster than a choice
+    z, weight = logits*(2*m - 1), (1-alpha) + (2*alpha-1)*m if alpha >= 0 else torch.ones_like(m)
+    missed = (-z).sigmoid()**2 if gamma==2 else (gamma*F.logsigmoid(-z)).exp()     # (1-p)^gamma, p the truth's chance
+    return -pixel_mean(F.logsigmoid(z) * missed * weight, keep)
 
 # %% ../../nbs/23_model.losses.ipynb #c015
 def dice_loss(
@@ -78,8 +79,8 @@ def dice_loss(
 )->Tensor:          # (…) from 0 to 1
     "1 - (2·overlap + 1)/(sum of areas + 1), on probabilities"
     p = _checked_logits(logits, masks).sigmoid()
-    if keep is not None: p, masks = torch.where(keep, p, 0), masks & keep
-    both = torch.where(masks, p, 0).sum((-2,-1))
+    if keep is not None: p, masks = p*keep, masks & keep
+    both = (p*masks).sum((-2,-1))
     areas = p.sum((-2,-1)) + masks.sum((-2,-1))
     return 1 - (2*both + 1) / (areas + 1)
 
@@ -93,7 +94,9 @@ def mask_iou(
     logits = _checked_logits(logits, masks)
     found = logits > 0
     if keep is not None: found, masks = found & keep, masks & keep
-    both, either = (found & masks).sum((-2,-1)), (found | masks).sum((-2,-1))
+    def pixels(m): return m.sum((-2,-1), dtype=torch.int32)
+    both = pixels(found & masks)
+    either = pixels(found) + pixels(masks) - both
     return both.to(logits.dtype) / either.clamp(min=1)
 
 # %% ../../nbs/23_model.losses.ipynb #43355615
@@ -185,12 +188,12 @@ def best_of(self:VideoLoss,
     logits:Tensor,  # (n,K,S,S)
     masks:Tensor,   # (n,1,S,S) bool
     keep=None       # (n,1,S,S) bool
-)->Tensor:          # (n,) int64
-    "The candidate with the lowest weighted sum of the mask terms"
-    if logits.shape[1] == 1: return torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+)->tuple:           # (n,) int64; term: (n,1), of the best
+    "The candidate with the lowest weighted sum of the mask terms, and its terms, without gradient"
     weights = {k: self.weights[k] for k in self.pixel} or loss_presets['reference']
     terms = self.pixel_terms(logits, masks, keep, [k for k in weights if k in pixel_losses])
-    return sum(weights[k]*v for k, v in terms.items()).argmin(1)
+    best = sum(weights[k]*v for k, v in terms.items()).argmin(1)
+    return best, {k: v.gather(1, best[:,None]) for k, v in terms.items()}
 
 # %% ../../nbs/23_model.losses.ipynb #c045
 def upsample(
@@ -219,22 +222,35 @@ def coarse(
     return (share > 0) & (share >= share.amax((-2,-1), keepdim=True).clamp(max=.5))
 
 # %% ../../nbs/23_model.losses.ipynb #4797cd78
+class Known(Function):
+    "Values that are known; how they come from `x` is computed in the backward pass"
+    @staticmethod
+    def forward(ctx, x, f, *values):
+        ctx.f = f
+        ctx.save_for_backward(x)
+        return tuple(v.clone() for v in values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads):
+        with torch.enable_grad():
+            x = ctx.saved_tensors[0].detach().requires_grad_()
+            values = ctx.f(x)
+        return *torch.autograd.grad(values, x, grads), None, *[None]*len(grads)
+
 @patch
-def _chosen_terms(self:VideoLoss, logits, masks, keep):
-    "The pixel terms of one candidate of each object, (n,1,h,w)"
-    def terms(logits):
-        large = upsample(logits, masks.shape[-2:])
-        return {t: v[:,0] for t, v in self.pixel_terms(large, masks, keep).items()}
-    if not logits.requires_grad: return terms(logits)
-    return checkpoint(terms, logits, use_reentrant=False, preserve_rng_state=False)
+def _with_gradient(self:VideoLoss, known, logits, masks, keep):
+    "The known pixel terms of one candidate of each object, (n,1,h,w): term: (n,)"
+    def terms(logits): return list(self.pixel_terms(upsample(logits, masks.shape[-2:]), masks, keep).values())
+    return {k: v[:,0] for k, v in zip(self.pixel, Known.apply(logits, terms, *(known[k] for k in self.pixel)))}
 
 @patch
 def _some_terms(self:VideoLoss, logits, ious, masks, keep):
     "`mask_terms` of so many objects as go at once"
     rows = torch.arange(len(logits), device=logits.device)
     all_k = upsample(logits.detach(), masks.shape[-2:])
-    best = self.best_of(all_k, masks, keep)
-    terms = self._chosen_terms(logits[rows,best][:,None], masks, keep) if self.pixel else {}
+    best, known = self.best_of(all_k, masks, keep)
+    terms = self._with_gradient(known, logits[rows,best][:,None], masks, keep) if self.pixel else {}
     if self.weights['iou']:
         if not self.conf.iou_all: all_k, ious = all_k[rows,best][:,None], ious[rows,best][:,None]
         terms['iou'] = iou_loss(all_k, masks, ious, self.conf.iou_l1, keep).mean(1)
