@@ -928,7 +928,7 @@ def _again(self:SAM2VideoModel, frames, groups, step):
         now = [g.copy() for g in before]
         outs = [step(t, now) for t in frames]
         return outs, [(g.bank.cond, g.bank.rest, g.ahead) for g in now]
-    outs, banks = checkpoint(run, use_reentrant=False)
+    outs, banks = checkpoint(rounding_once()(run), use_reentrant=False)      # and when it is computed again, too
     for g, (cond, rest, ahead) in zip(groups, banks): g.bank.cond, g.bank.rest, g.ahead = cond, rest, ahead
     return outs
 
