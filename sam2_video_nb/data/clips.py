@@ -280,10 +280,13 @@ def draw(self:Augment,
 # %% ../../nbs/14_data.clips.ipynb #f5c605aa
 _lent = []     # Memory of the last two batches, to be lent again when nobody holds what lay there
 
+def _not_held(items): return [o for o in items if sys.getrefcount(o) <= _alone]
+_alone = [sys.getrefcount(o) for o in [object()]][0]       # of what a list holds and nobody else: Python's versions differ
+
 def _pages(n):
     "`n` bytes in large pages: to get 100 MB in small ones takes longer than to fill them"
-    for pages in _lent:
-        if len(pages)==n and sys.getrefcount(pages) <= 3: return pages   # held by the list, this name and the question
+    for pages in _not_held(_lent):
+        if len(pages)==n: return pages
     pages = mmap.mmap(-1, n, flags=mmap.MAP_PRIVATE|mmap.MAP_ANONYMOUS)
     with suppress(OSError): pages.madvise(mmap.MADV_HUGEPAGE)            # where the system has none, small ones do
     _lent[:] = [*_lent[-1:], pages]
@@ -296,6 +299,7 @@ def _room(shape, device):
         return torch.empty(shape, device=device)
     return torch.frombuffer(_pages(n), dtype=torch.float32).view(shape)
 
+# %% ../../nbs/14_data.clips.ipynb #1a9564e5
 def _warp_into(out, x, grid, rows=256):
     "A frame (3,S,S) by `warp_grid`; some rows at a time, which stay in the processor's cache"
     if x.device.type!='cpu': rows = len(out[0])
@@ -721,7 +725,7 @@ def raw(self:VideoClips,
         return torch.stack([self.cache.mean(clip.video_id, t, size) for t in drawn.frames.tolist()]).mean(0)
     change, masks, ignore = self.augment.draw(clip.masks, clip.ignore, gen, keep, mean, self.size)
     if size and change.A is None:                         # no matrix leaves each object where it is prompted
-        clip = replace(self.load(*drawn), draw=clip.draw)
+        clip = replace(self.load(*drawn), draw=clip.draw, prints=clip.prints)
         size, masks, ignore = None, clip.masks, clip.ignore
     clip.change, clip.masks, clip.ignore = change._replace(own=size), masks, ignore
     clip.state[seen & ~any_pixel(clip.masks)] = ABSENT

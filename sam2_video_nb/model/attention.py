@@ -10,6 +10,7 @@ __all__ = ['cache_floats', 'pieces', 'ours_serve', 'product_type', 'rounding_onc
 
 # %% ../../nbs/20_model.attention.ipynb #a515b9f0
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 import math, torch, torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,22 +43,22 @@ def product_type(x:Tensor)->torch.dtype:
     "What the factors of a product are rounded to: bfloat16 under autocast, which a CPU that has it takes much faster"
     return torch.bfloat16 if torch.is_autocast_enabled('cpu') else x.dtype
 
-_rounded = None      # In a forward pass: of each weight, what it is rounded to
+_rounded = ContextVar('rounded', default=None)      # In a forward pass: of each weight, what it is rounded to
 
 @contextmanager
 def rounding_once():
     "For a forward pass, in which weights stay what they are: each is rounded once, not for every frame"
-    global _rounded
-    before = _rounded
-    if before is None: _rounded = {}           # a pass within a pass goes on with what there is
+    there = _rounded.get()
+    token = _rounded.set({} if there is None else there)        # a pass within a pass goes on with what there is
     try: yield
-    finally: _rounded = before
+    finally: _rounded.reset(token)
 
 def once(w:Tensor, kind:torch.dtype)->Tensor:
-    "A weight rounded to `kind`, in `rounding_once`; else as it is"
-    if _rounded is None or w.dtype==kind or not w.is_leaf: return w
-    if id(w) not in _rounded: _rounded[id(w)] = w, w.to(kind)       # `w` is held, so that its id stays its own
-    return _rounded[id(w)][1]
+    "A parameter rounded to `kind`, in `rounding_once`; else as it is"
+    there = _rounded.get()
+    if there is None or w.dtype==kind or not isinstance(w, nn.Parameter): return w
+    if id(w) not in there: there[id(w)] = w, w.to(kind)         # `w` is held, so that its id stays its own
+    return there[id(w)][1]
 
 def wide(x:Tensor)->Tensor:
     "Full precision instead of bfloat16: sums, norms and softmax are taken in it"
@@ -92,7 +93,7 @@ class Dropper:
         p:float,        # Chance to be dropped
         seed:int=None   # None: drawn from PyTorch's own generator
     ):
-        self.p = p
+        self.p = p = p if round(p*65536) else 0.      # a draw knows 65,536 cases
         self.seed = fresh_seed() if p and seed is None else seed
         self.gen = torch.Generator().manual_seed(self.seed) if p else None
         self.scale = 1/(1-p)      # of what stays

@@ -79,7 +79,7 @@ def dice_loss(
 )->Tensor:          # (…) from 0 to 1
     "1 - (2·overlap + 1)/(sum of areas + 1), on probabilities"
     p = _checked_logits(logits, masks).sigmoid()
-    if keep is not None: p, masks = p*keep, masks & keep
+    if keep is not None: p, masks = torch.where(keep, p, 0), masks & keep
     both = (p*masks).sum((-2,-1))
     areas = p.sum((-2,-1)) + masks.sum((-2,-1))
     return 1 - (2*both + 1) / (areas + 1)
