@@ -281,7 +281,7 @@ def draw(self:Augment,
 _lent = []     # Memory of the last two batches, to be lent again when nobody holds what lay there
 
 def _not_held(items): return [o for o in items if sys.getrefcount(o) <= _alone]
-_alone = [sys.getrefcount(o) for o in [object()]][0]       # of what a list holds and nobody else: Python's versions differ
+_alone = [sys.getrefcount(o) for o in [object()]][0]     # of what only a list holds: versions of Python differ
 
 def _pages(n):
     "`n` bytes in large pages: to get 100 MB in small ones takes longer than to fill them"
