@@ -6,7 +6,7 @@
 __all__ = ['cache_floats', 'pieces', 'ours_serve', 'product_type', 'rounding_once', 'once', 'wide', 'add_product', 'only_where',
            'fresh_seed', 'Dropper', 'Attend', 'attend', 'Rotate', 'rotate', 'norm_grads', 'weight_of', 'NormLinear',
            'norm_linear', 'AttendMemory', 'Residual', 'residual', 'FeedForward', 'layer', 'some_tokens', 'kept_rows',
-           'MemoryAttention', 'DecoderAttention', 'widen_heads']
+           'MemoryAttention']
 
 # %% ../../nbs/20_model.attention.ipynb #a515b9f0
 from contextlib import contextmanager
@@ -18,7 +18,6 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 from sam2.modeling import memory_attention
-from sam2.modeling.sam import transformer
 from sam2.modeling.sam.transformer import RoPEAttention
 
 # %% ../../nbs/20_model.attention.ipynb #acbbfc98
@@ -465,22 +464,3 @@ def _recomputed(self, curr, curr_pos, memory, memory_pos, num_obj_ptr_tokens, st
     return x.transpose(0,1) if self.batch_first else x
 
 MemoryAttention.fast, MemoryAttention.recomputed = _fast, _recomputed
-
-# %% ../../nbs/20_model.attention.ipynb #87da1dc1
-class DecoderAttention(transformer.Attention):
-    "SAM 2's attention; training on a CPU under autocast, the heads look at each other in full precision"
-    def forward(self, q, k, v):
-        narrow = q.device.type=='cpu' and torch.is_autocast_enabled('cpu') and torch.is_grad_enabled()
-        if not narrow: return super().forward(q, k, v)
-        heads = [self._separate_heads(l(x), self.num_heads).float()
-                 for l, x in ((self.q_proj, q), (self.k_proj, k), (self.v_proj, v))]
-        with torch.autocast('cpu', enabled=False):
-            out = F.scaled_dot_product_attention(*heads, dropout_p=self.dropout_p if self.training else 0.)
-        return self.out_proj(self._recombine_heads(out))
-
-def widen_heads(
-    decoder:nn.Module   # SAM 2's mask decoder; changed in place
-):
-    "Its attention becomes `DecoderAttention`, with the same weights"
-    for m in decoder.modules():
-        if type(m) is transformer.Attention: m.__class__ = DecoderAttention

@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 from sam2.modeling.sam import transformer
 from ..core import *
-from .attention import DecoderAttention
+from .decoder import DecoderAttention
 
 # %% ../../nbs/25_model.cost.ipynb #e0804870
 class Parts:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['strips', 'within', 'attended', 'MultiScaleBlock', 'Hiera', 'PositionEmbeddingSine', 'ImageEncoder', 'Depthwise',
-           'GatedMLP', 'CXBlock', 'MemoryEncoder']
+           'GatedMLP', 'CXBlock', 'LayerNorm2d', 'MemoryEncoder']
 
 # %% ../../nbs/21_model.encoders.ipynb #f8ba3dc0
 import math, torch, torch.nn.functional as F
@@ -15,7 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 from sam2.modeling import memory_encoder, position_encoding
 from sam2.modeling.backbones import hieradet, image_encoder
-from .attention import add_product, norm_grads, ours_serve, pieces, product_type, weight_of, wide
+from sam2.modeling.sam2_utils import LayerNorm2d as TheirNorm
+from .attention import add_product, norm_grads, once, ours_serve, pieces, product_type, weight_of, wide
 
 # %% ../../nbs/21_model.encoders.ipynb #efad3d34
 def strips(
@@ -136,32 +137,32 @@ class GatedMLP(Function):
     "gain · (layer norm, linear, GELU, linear); keeps what came in"
     @staticmethod
     def forward(ctx, x, scale, shift, eps, w1, b1, w2, b2, gain):
-        ctx.save_for_backward(x, scale, shift, w1, b1, w2, b2, gain)
-        kind = product_type(x)
+        ctx.eps, kind = eps, product_type(x)
+        narrow1, narrow2 = once(w1, kind), once(w2, kind)
+        ctx.save_for_backward(x, scale, shift, narrow1, b1, w2, narrow2, b2, gain)
         y, out = F.layer_norm(x, x.shape[-1:], scale, shift, eps).to(kind), torch.empty_like(x, dtype=kind)
-        w1, b1, w2, b2 = (t.to(kind) for t in (w1, b1, w2, b2))
-        for rows in pieces(len(x), len(w1)):
+        w1, b1, w2, b2 = (t.to(kind) for t in (narrow1, b1, narrow2, b2))
+        for rows in pieces(len(x), len(w1)*kind.itemsize//4):
             torch.addmm(b2, F.gelu(torch.addmm(b1, y[rows], w1.T)), w2.T, out=out[rows])
-        ctx.eps = eps
         return out.mul_(gain)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        x, scale, shift, w1, b1, w2, b2, gain = ctx.saved_tensors
+        x, scale, shift, narrow1, b1, w2, narrow2, b2, gain = ctx.saved_tensors
         kind, dy, total = grad.dtype, torch.empty_like(x), grad.sum(0)
         y = F.layer_norm(x, x.shape[-1:], scale, shift, ctx.eps).to(kind)
-        product, dw1, db1 = (torch.zeros_like(w) for w in (w2, w1, b1))
-        narrow1, bias1, gained = w1.to(kind), b1.to(kind), (w2*gain[:,None]).to(kind)
-        for rows in pieces(len(x), len(w1)):
+        product, dw1, db1 = w2.new_zeros(w2.shape), w2.new_zeros(w2.T.shape), torch.zeros_like(b1)
+        narrow1, bias1, narrow2, gained = narrow1.to(kind), b1.to(kind), narrow2.to(kind), (grad*gain).to(kind)
+        for rows in pieces(len(x), len(b1)*kind.itemsize//4):
             before = torch.addmm(bias1, y[rows], narrow1.T)
             add_product(product, grad[rows].T, F.gelu(before))
-            d = torch.ops.aten.gelu_backward(grad[rows] @ gained, before)
+            d = torch.ops.aten.gelu_backward(gained[rows] @ narrow2, before)
             add_product(dw1, d.T, y[rows])
             db1 += d.sum(0)
             dy[rows] = d @ narrow1
         dgain = (product*w2).sum(1) + b2*total
-        return *norm_grads(ctx, x, scale, shift, dy), None, dw1, db1, product*gain[:,None], total*gain, dgain
+        return *norm_grads(ctx, x, scale, shift, dy), None, dw1, db1, product.mul_(gain[:,None]), total*gain, dgain
 
 # %% ../../nbs/21_model.encoders.ipynb #b09db2df
 class CXBlock(memory_encoder.CXBlock):
@@ -179,13 +180,28 @@ class CXBlock(memory_encoder.CXBlock):
         y = GatedMLP.apply(wide(y), norm.weight, norm.bias, norm.eps, *weights, self.gamma)
         return x + self.drop_path(y.view(n, h, w, C).permute(0,3,1,2))
 
+# %% ../../nbs/21_model.encoders.ipynb #53ebdb7a
+class LayerNorm2d(TheirNorm):
+    "SAM 2's layer norm over channels; `keeps` little: in one operation, where that is faster"
+    keeps = 'all'
+    def forward(self, x):
+        few = len(self.weight) < 8
+        if self.keeps=='all' or few or not (torch.is_grad_enabled() and ours_serve(x)): return super().forward(x)
+        return F.layer_norm(x.permute(0,2,3,1), self.weight.shape, self.weight, self.bias, self.eps).permute(0,3,1,2)
+
 # %% ../../nbs/21_model.encoders.ipynb #af51d5b2
 class MemoryEncoder(memory_encoder.MemoryEncoder):
     "SAM 2's memory encoder; `keeps`: all, or little, for the backward pass"
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for m in self.mask_downsampler.modules():
+            if type(m) is TheirNorm: m.__class__ = LayerNorm2d
+
     def keep(self, what):
         "all or little"
         self.keeps = what
-        for l in self.fuser.layers: l.keeps = what
+        for m in self.modules():
+            if isinstance(m, (CXBlock, LayerNorm2d)): m.keeps = what
 
     keeps = 'all'
     def forward(self, pix_feat, masks, skip_mask_sigmoid=False):

@@ -33,7 +33,8 @@ from fastcore.basics import patch
 from ..config import ConfigError, ModelConf, LossConf, PromptConf, check_yaml, checked
 from ..core import *
 from . import attention, encoders
-from .attention import ours_serve, rounding_once, widen_heads
+from .attention import ours_serve, rounding_once
+from .decoder import thrifty_decoder
 from .weights import Start, is_adapter, load_weights, merge_adapters, read_start, resume_point
 from .weights import stock_name
 from .prompts import PromptPolicy, as_trained, correction, prompt_kinds, prompts_of
@@ -267,7 +268,7 @@ def build_sam2(
         except Exception as e:
             why = ' '.join(str(e.__cause__ or e).split())[:200]
             raise ConfigError(f"{model_label(name)}: SAM 2 cannot be built from it ({why})") from e
-    if not predictor: widen_heads(sam2.sam_mask_decoder)
+    if not predictor: thrifty_decoder(sam2.sam_mask_decoder)
     return sam2
 
 # %% ../../nbs/22_model.sam2.ipynb #c017
@@ -833,7 +834,7 @@ class SAM2VideoModel(nn.Module):
         self.tap = DecoderTap(sam2)
         self.keep, self.token_keep, self.object_chunk = keep, token_keep, object_chunk
         sam2.presence_gate = presence_gate
-        for m in (sam2.memory_attention, sam2.memory_encoder):
+        for m in (sam2.memory_attention, sam2.memory_encoder, sam2.sam_mask_decoder):
             if hasattr(m, 'keep'): m.keep('all' if keep=='all' else 'little')     # SAM 2's own keep all
         if not attention_dropout: no_attention_dropout(sam2)
         if lora: add_adapters(sam2, lora)

@@ -114,7 +114,7 @@ def _built(cfg, start, stack):
         stack.enter_context(replaced('sam2_video_nb.model.attention.cache_floats', floats))
     else:
         stack.enter_context(like_cuda())
-        for m in ('attention', 'encoders', 'sam2'):                 # not the layers for a CPU's cache
+        for m in ('attention', 'decoder', 'encoders', 'sam2'):                 # not the layers for a CPU's cache
             stack.enter_context(replaced(f'sam2_video_nb.model.{m}.ours_serve', lambda x: False))
     return model
 
