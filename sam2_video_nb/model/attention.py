@@ -24,12 +24,14 @@ from sam2.modeling.sam.transformer import RoPEAttention
 cache_floats = 1<<19       # 2 MiB of float32, about what a core has to itself
 
 def pieces(
-    n:int,      # Rows
-    width:int   # Floats that each needs
-)->list:        # Slices, at least one row each
-    "Rows in pieces that fit a core's cache"
-    step = max(1, cache_floats//width)
-    return [slice(i, min(i+step, n)) for i in range(0, n, step)]
+    n:int,               # Rows
+    width:int,           # Numbers that each needs
+    kind=torch.float32   # What they are; in bfloat16 a product puts its factors in order anew, for each piece
+)->list:                 # Slices, at least one row each
+    "Rows in equal pieces that fit a core's cache"
+    step = max(1, cache_floats*(4 if kind==torch.bfloat16 else 1)//width)
+    step = math.ceil(n/math.ceil(n/step)) if n else 1
+    return [slice(i, min(i+step, n)) for i in range(0, max(n, 1), step)]
 
 # %% ../../nbs/20_model.attention.ipynb #02c73d77
 def ours_serve(x:Tensor)->bool:
@@ -63,10 +65,10 @@ def wide(x:Tensor)->Tensor:
     "Full precision instead of bfloat16: sums, norms and softmax are taken in it"
     return x.float() if x.dtype==torch.bfloat16 else x
 
-def add_product(total, a, b, scale=1.):
-    "Add `scale * a @ b`, in place"
-    if total.dtype==a.dtype: return total.addmm_(a, b, alpha=scale)
-    return total.add_(a @ b, alpha=scale)
+def add_product(total, a, b, scale=1., first=False):
+    "Add `scale * a @ b`, in place; `first`: put it there"
+    if total.dtype==a.dtype: return torch.addmm(total, a, b, beta=float(not first), alpha=scale, out=total)
+    return total.copy_(a @ b).mul_(scale) if first else total.add_(a @ b, alpha=scale)
 
 _whole = {torch.float64: torch.int64, torch.float32: torch.int32, torch.bfloat16: torch.int16}
 
@@ -132,24 +134,26 @@ def _attended(q, k, v, drop):
     return out.mul_(drop.scale) if drop.p else out
 
 # %% ../../nbs/20_model.attention.ipynb #172b146a
-def _attend_back(q, grad, k, v, drop, grad_q, grad_k, grad_v):
-    "The gradients of some rows: of their queries, and added to those of keys and values"
+def _attend_back(q, grad, k, v, drop, first, grad_q, grad_k, grad_v):
+    "The gradients of some rows: of their queries, and added to those of keys and values, of which they may be the first"
     P, d, scale = _probabilities(q, k), wide(grad @ v.T), q.shape[-1]**-.5
     kept = drop.kept(P.shape) if drop.p else None
     if drop.p: d.mul_(kept)
     d = torch._softmax_backward_data(d, P, -1, P.dtype).to(k.dtype)
     if drop.p: P.mul_(kept)
-    add_product(grad_v, P.to(k.dtype).T, grad)
-    add_product(grad_q, d, k, scale)
-    add_product(grad_k, d.T, q, scale)
+    add_product(grad_v, P.to(k.dtype).T, grad, first=first)
+    add_product(grad_q, d, k, scale, first=True)
+    add_product(grad_k, d.T, q, scale, first)
 
 def _attend_grads(q, k, v, drop, grad):
     "The gradients of queries, keys and values"
-    grads, grad = [wide(torch.zeros_like(x)) for x in (q, k, v)], grad*drop.scale
+    some, grad = pieces(q.shape[1], k.shape[1]), grad*drop.scale
+    dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
+    if len(some) > 1: dk, dv = wide(dk), wide(dv)                 # sums, in full precision
     for i in range(len(q)):
-        for rows in pieces(q.shape[1], k.shape[1]):
-            _attend_back(q[i,rows], grad[i,rows], k[i], v[i], drop, grads[0][i,rows], grads[1][i], grads[2][i])
-    return grads
+        for rows in some:
+            _attend_back(q[i,rows], grad[i,rows], k[i], v[i], drop, rows.start==0, dq[i,rows], dk[i], dv[i])
+    return dq, dk, dv
 
 # %% ../../nbs/20_model.attention.ipynb #9f57eb70
 class Attend(Function):
@@ -176,12 +180,9 @@ def attend(
 # %% ../../nbs/20_model.attention.ipynb #0de2abd8
 def _turn(x, turns, n):
     "The first `n` tokens turned, those of one frame after the other"
-    if x.dtype==torch.bfloat16: return _turn(x.float(), turns, n).bfloat16()
-    out = torch.empty_like(x)
-    def pairs(y): return torch.view_as_complex(y[:,:n].unflatten(1, (-1, len(turns))).unflatten(-1, (-1,2)))
-    torch.mul(pairs(x), turns, out=pairs(out))
-    out[:,n:] = x[:,n:]
-    return out
+    out = x.float() if x.dtype==torch.bfloat16 else x.clone()
+    torch.view_as_complex(out[:,:n].unflatten(1, (-1, len(turns))).unflatten(-1, (-1,2))).mul_(turns)
+    return out.to(x.dtype)
 
 class Rotate(Function):
     "Keeps nothing: the way back is to turn the other way"
@@ -267,11 +268,12 @@ class Residual(Function):
     @staticmethod
     def forward(ctx, x, y, p):
         ctx.drop = Dropper(p)
-        return ctx.drop(y*ctx.drop.scale).add_(x)
+        ctx.kind = y.dtype
+        return torch.add(x, ctx.drop(y.clone()), alpha=ctx.drop.scale)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad): return grad, ctx.drop.again()(grad*ctx.drop.scale), None
+    def backward(ctx, grad): return grad, ctx.drop.again()((grad*ctx.drop.scale).to(ctx.kind)), None
 
 def residual(
     x:Tensor,   # What goes on
@@ -280,7 +282,7 @@ def residual(
 )->Tensor:
     "x + dropout(y)"
     p = dropout.p if dropout.training else 0.
-    return Residual.apply(x, y.to(x.dtype), p) if p else x + y
+    return Residual.apply(x, y, p) if p else x + y
 
 # %% ../../nbs/20_model.attention.ipynb #f672f87b
 class FeedForward(Function):
@@ -293,7 +295,7 @@ class FeedForward(Function):
         ctx.save_for_backward(x, gain, shift, w1, w2, h)
         ctx.scale, y = drop.scale, F.layer_norm(x, x.shape[-1:], gain, shift, eps).to(kind)
         w1, b1, w2, b2 = (t.to(kind) for t in (w1, b1, w2, b2))
-        for rows in pieces(len(x), len(w1)):
+        for rows in pieces(len(x), len(w1), kind):
             drop(torch.addmm(b1, y[rows], w1.T, out=h[rows]).relu_())
             torch.addmm(b2, h[rows], w2.T, alpha=drop.scale, out=out[rows])
         return out
@@ -302,12 +304,12 @@ class FeedForward(Function):
     @once_differentiable
     def backward(ctx, grad):
         x, gain, shift, w1, w2, h = ctx.saved_tensors
-        dy, dw1, db1, g = torch.empty_like(x), x.new_zeros(w1.shape), x.new_zeros(len(w1)), grad*ctx.scale
+        dy, dw1, db1, g = torch.empty_like(x), x.new_empty(w1.shape), x.new_zeros(len(w1)), grad*ctx.scale
         y = F.layer_norm(x, x.shape[-1:], gain, shift, ctx.eps).to(h.dtype)
         w1, w2 = w1.to(h.dtype), w2.to(h.dtype)
-        for rows in pieces(len(x), len(w1)*h.element_size()//4):
+        for rows in pieces(len(x), len(w1), h.dtype):
             d = only_where(g[rows] @ w2, h[rows])      # it is 0 where it was dropped, too
-            add_product(dw1, d.T, y[rows])
+            add_product(dw1, d.T, y[rows], first=rows.start==0)
             db1 += d.sum(0)
             dy[rows] = d @ w1
         return *norm_grads(ctx, x, gain, shift, dy), None, dw1, db1, g.T @ h, grad.sum(0), None

@@ -142,7 +142,7 @@ class GatedMLP(Function):
         ctx.save_for_backward(x, scale, shift, narrow1, b1, w2, narrow2, b2, gain)
         y, out = F.layer_norm(x, x.shape[-1:], scale, shift, eps).to(kind), torch.empty_like(x, dtype=kind)
         w1, b1, w2, b2 = (t.to(kind) for t in (narrow1, b1, narrow2, b2))
-        for rows in pieces(len(x), len(w1)*kind.itemsize//4):
+        for rows in pieces(len(x), len(w1), kind):
             torch.addmm(b2, F.gelu(torch.addmm(b1, y[rows], w1.T)), w2.T, out=out[rows])
         return out.mul_(gain)
 
@@ -152,13 +152,14 @@ class GatedMLP(Function):
         x, scale, shift, narrow1, b1, w2, narrow2, b2, gain = ctx.saved_tensors
         kind, dy, total = grad.dtype, torch.empty_like(x), grad.sum(0)
         y = F.layer_norm(x, x.shape[-1:], scale, shift, ctx.eps).to(kind)
-        product, dw1, db1 = w2.new_zeros(w2.shape), w2.new_zeros(w2.T.shape), torch.zeros_like(b1)
+        product, dw1, db1 = w2.new_empty(w2.shape), w2.new_empty(w2.T.shape), torch.zeros_like(b1)
         narrow1, bias1, narrow2, gained = narrow1.to(kind), b1.to(kind), narrow2.to(kind), (grad*gain).to(kind)
-        for rows in pieces(len(x), len(b1)*kind.itemsize//4):
+        for rows in pieces(len(x), len(b1), kind):
+            first = rows.start==0
             before = torch.addmm(bias1, y[rows], narrow1.T)
-            add_product(product, grad[rows].T, F.gelu(before))
+            add_product(product, grad[rows].T, F.gelu(before), first=first)
             d = torch.ops.aten.gelu_backward(gained[rows] @ narrow2, before)
-            add_product(dw1, d.T, y[rows])
+            add_product(dw1, d.T, y[rows], first=first)
             db1 += d.sum(0)
             dy[rows] = d @ narrow1
         dgain = (product*w2).sum(1) + b2*total
