@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['strips', 'within', 'attended', 'MultiScaleBlock', 'Hiera', 'PositionEmbeddingSine', 'ImageEncoder', 'Depthwise',
-           'GatedMLP', 'CXBlock', 'LayerNorm2d', 'MemoryEncoder']
+           'GatedMLP', 'CXBlock', 'LayerNorm2d', 'made_small', 'MemoryEncoder']
 
 # %% ../../nbs/21_model.encoders.ipynb #f8ba3dc0
 import math, torch, torch.nn.functional as F
 from contextlib import nullcontext
+from functools import partial
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -191,6 +192,16 @@ class LayerNorm2d(TheirNorm):
         return F.layer_norm(x.permute(0,2,3,1), self.weight.shape, self.weight, self.bias, self.eps).permute(0,3,1,2)
 
 # %% ../../nbs/21_model.encoders.ipynb #af51d5b2
+def made_small(
+    downsampler:nn.Module,  # SAM 2's `MaskDownSampler`
+    masks:Tensor            # (n,1,S,S)
+)->Tensor:                  # (n,C,S/16,S/16)
+    "Masks as small as features; norms and GELUs are computed again in the backward pass"
+    again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False)
+    *steps, last = downsampler.encoder
+    for conv, *after in zip(*(steps[k::3] for k in range(3))): masks = again(nn.Sequential(*after), conv(masks))
+    return last(masks)
+
 class MemoryEncoder(memory_encoder.MemoryEncoder):
     "SAM 2's memory encoder; `keeps`: all, or little, for the backward pass"
     def __init__(self, *args, **kwargs):
@@ -208,7 +219,7 @@ class MemoryEncoder(memory_encoder.MemoryEncoder):
     def forward(self, pix_feat, masks, skip_mask_sigmoid=False):
         if self.keeps=='all' or not torch.is_grad_enabled(): return super().forward(pix_feat, masks, skip_mask_sigmoid)
         if not skip_mask_sigmoid: masks = F.sigmoid(masks)
-        masks = checkpoint(self.mask_downsampler, masks, use_reentrant=False, preserve_rng_state=False)
+        masks = made_small(self.mask_downsampler, masks)
         alike = len(pix_feat) > 1 and pix_feat.stride(0)==0
         x = self.out_proj(self.fuser(self.pix_feat_proj(pix_feat[:1] if alike else pix_feat) + masks))
         return dict(vision_features=x, vision_pos_enc=[self.position_encoding(x).to(x.dtype)])
