@@ -135,7 +135,7 @@ def _attended(q, k, v, drop):
 
 # %% ../../nbs/20_model.attention.ipynb #172b146a
 def _attend_back(q, grad, k, v, drop, first, grad_q, grad_k, grad_v):
-    "The gradients of some rows: of their queries, and added to those of keys and values, of which they may be the first"
+    "The gradients of some rows: of their queries, and added to those of keys and values; `first`: put there"
     P, d, scale = _probabilities(q, k), wide(grad @ v.T), q.shape[-1]**-.5
     kept = drop.kept(P.shape) if drop.p else None
     if drop.p: d.mul_(kept)

@@ -17,7 +17,8 @@ from torch.utils.checkpoint import checkpoint
 from sam2.modeling import memory_encoder, position_encoding
 from sam2.modeling.backbones import hieradet, image_encoder
 from sam2.modeling.sam2_utils import LayerNorm2d as TheirNorm
-from .attention import add_product, norm_grads, once, ours_serve, pieces, product_type, weight_of, wide
+from .attention import add_product, norm_grads, once, ours_serve, pieces, product_type
+from .attention import weight_of, wide
 
 # %% ../../nbs/21_model.encoders.ipynb #efad3d34
 def strips(
