@@ -10,7 +10,7 @@ import torch, torch.nn.functional as F
 from itertools import chain
 from torch import Tensor, nn
 from sam2.modeling.sam import mask_decoder, transformer
-from .attention import once, ours_serve, product_type
+from .attention import WideNorm, normed, once, ours_serve, product_type
 
 # %% ../../nbs/21_model.decoder.ipynb #a88d1822
 class DecoderAttention(transformer.Attention):
@@ -68,7 +68,7 @@ class MaskDecoder(mask_decoder.MaskDecoder):
         grow, norm, act, grow_again, act_again = self.output_upscaling
         finest, fine = (quartered(f[:1] if len(f) > 1 and f.stride(0)==0 else f, k) for f, k in zip(finer, (2,1)))
         x = (_grown(grow, seen) + fine).unflatten(-1, (4,-1))
-        x = act(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+        x = act(normed(x, norm))
         x = act_again(_grown(grow_again, x).flatten(2) + finest)
         return laid_out(hyper @ x.view(len(x), -1, hyper.shape[-1]).transpose(1,2), finer[1].shape[-2]//2, 2)
 
@@ -96,12 +96,13 @@ class MaskDecoder(mask_decoder.MaskDecoder):
 class FrozenLinear(nn.Linear):
     "A linear layer; while it does not train, it is rounded once a forward pass: autocast rounds it for every frame"
     def forward(self, x):
-        if self.weight.requires_grad or not (torch.is_autocast_enabled('cpu') and ours_serve(x)):
-            return super().forward(x)
+        trains = any(p.requires_grad for p in self.parameters())
+        if trains or not (torch.is_autocast_enabled('cpu') and ours_serve(x)): return super().forward(x)
         kind = product_type(x)
         return F.linear(x, once(self.weight, kind), self.bias if self.bias is None else once(self.bias, kind))
 
-_classes = {mask_decoder.MaskDecoder: MaskDecoder, transformer.Attention: DecoderAttention, nn.Linear: FrozenLinear}
+_classes = {mask_decoder.MaskDecoder: MaskDecoder, transformer.Attention: DecoderAttention, nn.Linear: FrozenLinear,
+    nn.LayerNorm: WideNorm}
 
 def thrifty_decoder(
     decoder:nn.Module   # SAM 2's mask decoder; changed in place

@@ -17,8 +17,8 @@ from torch.utils.checkpoint import checkpoint
 from sam2.modeling import memory_encoder, position_encoding
 from sam2.modeling.backbones import hieradet, image_encoder
 from sam2.modeling.sam2_utils import LayerNorm2d as TheirNorm
-from .attention import add_product, norm_grads, once, ours_serve, pieces, product_type
-from .attention import weight_of, wide
+from .attention import add_product, norm_grads, normed, once, ours_serve, pieces
+from .attention import WideNorm, product_type, weight_of, wide
 
 # %% ../../nbs/21_model.encoders.ipynb #efad3d34
 def strips(
@@ -88,6 +88,8 @@ class Hiera(hieradet.Hiera):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         for b in self.blocks: b.__class__ = MultiScaleBlock
+        for m in self.modules():
+            if type(m) is nn.LayerNorm: m.__class__ = WideNorm
 
     def be_thrifty(self, on:bool):
         for b in self.blocks: b.thrifty = on
@@ -188,9 +190,9 @@ class LayerNorm2d(TheirNorm):
     "SAM 2's layer norm over channels; `keeps` little: in one operation, where that is faster"
     keeps = 'all'
     def forward(self, x):
-        few = len(self.weight) < 8
-        if self.keeps=='all' or few or not (torch.is_grad_enabled() and ours_serve(x)): return super().forward(x)
-        return F.layer_norm(x.permute(0,2,3,1), self.weight.shape, self.weight, self.bias, self.eps).permute(0,3,1,2)
+        if self.keeps=='all' or not (torch.is_grad_enabled() and ours_serve(x)): return super().forward(x)
+        if len(self.weight) < 8: return super().forward(wide(x)).to(x.dtype)
+        return normed(x.permute(0,2,3,1), self).permute(0,3,1,2)
 
 # %% ../../nbs/21_model.encoders.ipynb #af51d5b2
 def made_small(
