@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 from sam2.modeling.sam import transformer
 from ..core import *
+from .attention import WideNorm
 from .decoder import DecoderAttention
 
 # %% ../../nbs/25_model.cost.ipynb #e0804870
@@ -172,6 +173,7 @@ def like_cuda():
     norm, power = _in_full(F.layer_norm), _in_full(Tensor.pow)
     with replaced.object(F, 'scaled_dot_product_attention', fused), replaced.object(F, 'layer_norm', norm), \
         replaced.object(Tensor, 'pow', power), \
+        replaced.object(WideNorm, 'forward', torch.nn.LayerNorm.forward), \
         replaced.object(DecoderAttention, 'forward', transformer.Attention.forward): yield
 
 # %% ../../nbs/25_model.cost.ipynb #90767555
