@@ -71,7 +71,7 @@ def ours(a, folder, workers):
     conf = DataConf(image_size=a.size, video_clip_length=a.frames, stride=a.frames, max_objects=a.objects,
         num_workers=workers, hflip_prob=.5, jitter=.1, grey_prob=.05, affine_degrees=25*(a.augment=='affine'))
     loader = clip_loader(VideoClips(CocoVideo(folder/'coco/train.json'), conf), raw=True)
-    return (lambda: map(ready, loader)) if a.side=='ours' else lambda: iter(loader)
+    return (lambda: map(partial(ready, processes=workers), loader)) if a.side=='ours' else lambda: iter(loader)
 
 def reference(a, folder, workers):
     "The same of the reference; its own recipe jitters each frame once more, which is left out here"

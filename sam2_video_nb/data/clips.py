@@ -5,15 +5,14 @@
 # %% auto #0
 __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'light_of', 'colour', 'affine', 'warp_grid', 'warp', 'warp_masks',
            'Augment', 'Change', 'changed', 'FrameCache', 'resized', 'cached_frames', 'VideoClips', 'Drawn', 'some_of',
-           'ready', 'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share', 'ClipBatches', 'RawClips',
-           'ClipLoader', 'cores', 'loading_processes', 'in_worker', 'clip_loader']
+           'cores', 'sharing_cores', 'ready', 'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share',
+           'ClipBatches', 'RawClips', 'ClipLoader', 'loading_processes', 'in_worker', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
 import hashlib, math, mmap, os, shutil, signal, sys, time
 import multiprocessing as mp
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -103,11 +102,11 @@ def _lit(x, light, rows=128, out=None):
     A, b = light                                                        # for normalised colours
     if x.dtype==torch.uint8: A, b = A/(255*_std), b - A@(_mean/_std)
     A, b, out = A.to(x.device), b[:,None].to(x.device), torch.empty(x.shape, device=x.device) if out is None else out
+    ends = list(zip((-_mean/_std).tolist(), ((1-_mean)/_std).tolist()))
     if x.device.type!='cpu': rows = x.shape[1]
     for part, to in zip(x.split(rows, 1), out.split(rows, 1)):
-        lit = torch.addmm(b, A, part.reshape(3,-1).float())
-        for o, lo, hi in zip(lit, (-_mean/_std).tolist(), ((1-_mean)/_std).tolist()): o.clamp_(lo, hi)
-        to.copy_(lit.view(to.shape))
+        lit = torch.addmm(b, A, part.reshape(3,-1).float()).view(to.shape)
+        for o, lo_hi, t in zip(lit, ends, to): torch.clamp(o, *lo_hi, out=t)
     return out
 
 def colour(
@@ -149,9 +148,9 @@ def warp_grid(
     x, y, w, h = centres(left, right), centres(top, bottom)[:,None], S/(r-l), S/(b-t)
     parts = w*(xx*x+x0) + (S-2*l)/(r-l)-1, w*xy*y, h*yx*x, h*(yy*y+y0) + (S-2*t)/(b-t)-1
     to_x, by_x, to_y, by_y = (o.float().to(device) for o in parts)
-    grid = torch.empty(1, bottom-top, right-left, 2, device=device)
-    for at, to, by in ((grid[...,0], to_x, by_x), (grid[...,1], to_y, by_y)): torch.add(to, by, out=at[0])
-    return grid
+    grid = torch.empty(2, bottom-top, right-left, device=device)         # all x, then all y: written in one go
+    for at, to, by in zip(grid, (to_x, to_y), (by_x, by_y)): torch.add(to, by, out=at)
+    return grid.permute(1,2,0)[None]
 
 def warp(
     x:Tensor,    # (…,H,W), any number of pictures
@@ -166,10 +165,9 @@ def warp(
 
 # %% ../../nbs/14_data.clips.ipynb #c023
 def _extent(mask):
-    "(top, bottom, left, right) round the pixels of a mask (H,W); None where it has none"
-    m = mask.numpy()                                  # numpy sees eight bools at once here, PyTorch one
-    rows, cols = (np.flatnonzero(m.any(d)) for d in (1,0))
-    return (rows[0], rows[-1]+1, cols[0], cols[-1]+1) if len(rows) else None
+    "(top, bottom, left, right) round the pixels of a mask (H,W), a numpy array: it sees eight bools at once here"
+    rows, cols = (np.flatnonzero(mask.any(d)) for d in (1,0))
+    return rows[0], rows[-1]+1, cols[0], cols[-1]+1
 
 def _reach(extent, shape, A, S, flip):
     "The same of where that can come to lie in a square of side S; None: outside"
@@ -181,31 +179,37 @@ def _reach(extent, shape, A, S, flip):
     right, bottom = ends.amax(1).ceil().add(1).clamp(0, S).int().tolist()
     return (top, bottom, left, right) if top<bottom and left<right else None
 
-def _warp_mask(mask, A, flip, out):
-    "One mask (H,W), warped into `out` (S,S), which is empty"
-    S, shape, extent = len(out), mask.shape, _extent(mask)
-    if extent is None: return
+def _warp_object(masks, A, flip, out):
+    "An object's masks (n,H,W), none empty, warped into `out`, n of (S,S), all empty: where to look is computed once"
+    S, shape, extent = len(out[0]), masks.shape[1:], _extent(masks.numpy().any(0))
     if part := _reach(extent, shape, A, S, flip):
         (t, b, l, r), (top, bottom, left, right), (h, w) = extent, part, (S/n for n in shape)
         grid = warp_grid(A, S, flip, part, (t*h, b*h, l*w, r*w))
-        moved = F.grid_sample(mask[None,None,t:b,l:r].float(), grid, align_corners=False)
-        there = out[top:bottom,left:right].copy_(moved[0,0] >= .5)
-        if there.numpy().any(): return
+        moved = F.grid_sample(masks[None,:,t:b,l:r].float(), grid, align_corners=False)[0].numpy()
+        for m, to in zip(moved, out): np.greater_equal(m, np.float32(.5), out=to.numpy()[top:bottom,left:right])
+    for mask, to in zip(masks, out):
+        if not part or not to[top:bottom,left:right].numpy().any(): _one_pixel(mask, A, flip, to)
+
+def _one_pixel(mask, A, flip, out):
+    "That of the centre of a mask, if it stays in the picture"
+    S, shape = len(out), mask.shape
     y, x = mask.nonzero().double().mean(0).add(.5).mul(2/tensor(shape)).sub(1).tolist()
     moved = A @ tensor([-x if flip else x, y, 1.], dtype=torch.float64)
     col, row = moved[:2].add(1).mul(S/2).floor().int().tolist()
     if 0<=col<S and 0<=row<S: out[row,col] = True
 
 def warp_masks(
-    masks:Tensor,  # (…,H,W) bool
+    masks:Tensor,  # (…,N,H,W) bool
     A:Tensor,      # (3,3) of `affine`
     flip=False,    # Left to right before that
     size=None      # S, side of the square that they become; None: W, for squares
-)->Tensor:         # (…,S,S) bool
+)->Tensor:         # (…,N,S,S) bool
     "Masks warped; one that was seen and whose centre stays in the picture keeps at least a pixel"
-    S = size or masks.shape[-1]
-    out = torch.zeros(*masks.shape[:-2], S, S, dtype=torch.bool)
-    for m, to in zip(masks.reshape(-1, *masks.shape[-2:]), out.view(-1, S, S)): _warp_mask(m, A, flip, to)
+    S, (*lead, H, W) = size or masks.shape[-1], masks.shape
+    out, each = torch.zeros(*lead, S, S, dtype=torch.bool), (math.prod(lead[:-1]), *(lead[-1:] or [1]))
+    for m, to in zip(masks.reshape(*each, H, W).unbind(1), out.view(*each, S, S).unbind(1)):
+        there = m.numpy().any((1,2)).nonzero()[0].tolist()
+        if there: _warp_object(m[there], A, flip, [to[t] for t in there])
     return out
 
 # %% ../../nbs/14_data.clips.ipynb #c026
@@ -301,22 +305,13 @@ def _room(shape, device):
 
 # %% ../../nbs/14_data.clips.ipynb #1a9564e5
 def _warp_into(out, x, grid, rows=256):
-    "A frame (3,S,S) by `warp_grid`; some rows at a time, which stay in the processor's cache"
-    if x.device.type!='cpu': rows = len(out[0])
+    "A frame (3,S,S) by `warp_grid`; some rows at a time, which stay in the processor's cache, a part to each thread"
+    threads = torch.get_num_threads()
+    if x.device.type!='cpu': rows, threads = len(out[0]), 1
     for there, to in zip(grid.split(rows, 1), out.split(rows, 1)):
-        to.copy_(F.grid_sample(x[None], there, align_corners=False)[0])
-
-def _each(f, *items):
-    "Call `f` with each: on a processor several at once, for in operations of a millisecond threads wait for each other"
-    n, there = torch.get_num_threads(), items[0].device.type
-    if there!='cpu' or n==1: return [f(*o) for o in zip(*items)]
-    inference = torch.is_inference_mode_enabled()
-    def one(*o):
-        with torch.inference_mode(inference): return f(*o)       # a mode is a thread's own
-    torch.set_num_threads(1)                                     # of those that begin now, too
-    try:
-        with ThreadPoolExecutor(min(n, len(items[0]))) as pool: return list(pool.map(one, *items))
-    finally: torch.set_num_threads(n)
+        n = next(k for k in range(threads, 0, -1) if to.shape[1]%k==0)
+        moved = F.grid_sample(x.expand(n,-1,-1,-1), there[0].unflatten(0, (n,-1)), align_corners=False)
+        to.unflatten(1, (n,-1)).copy_(moved.transpose(0,1))
 
 def changed(
     images:Tensor,  # (T,3,S,S) uint8, or float32 normalised; (T,3,H,W) as they were read, where `change` has a matrix
@@ -331,13 +326,11 @@ def changed(
     (T, _, H, W), device = images.shape, images.device
     S = size or W
     grid = None if A is None else warp_grid(A, S, flip, device=device)
-    out = _room((T,3,S,S), device)
-    def change_one(x, out):
-        between = torch.empty(H, W, 3, device=device).permute(2,0,1)     # a pixel's colours lie side by side: one look
-        x = _lit(x, light, out=None if A is None else between) if light else normalised(x) if raw else x
-        if A is None: out.copy_(x.flip(-1) if flip else x)
-        else: _warp_into(out, x if x is between else between.copy_(x), grid)
-    _each(change_one, images, out)
+    out, room = _room((T,3,S,S), device), torch.empty(3, H, W, device=device)
+    for x, to in zip(images, out):
+        x = _lit(x, light, out=room) if light else normalised(x) if raw else x
+        if A is None: to.copy_(x.flip(-1) if flip else x)
+        else: _warp_into(to, x, grid)
     return out
 
 @patch
@@ -377,10 +370,12 @@ def resized(
 )->Tensor:           # (3,h,w) uint8
     "A picture as 8-bit tensor of the size that SAM 2 sees"
     h, w = (size, size) if isinstance(size, int) else size
-    if exact or im.size==(w, h): return _as_tensor(im.resize((w, h))).contiguous()
-    return F.interpolate(_as_tensor(im)[None], (h, w), mode='bicubic', antialias=True)[0].contiguous()
+    if exact and im.size!=(w, h): im = im.resize((w, h))
+    if im.size==(w, h): return _planes(im)
+    im = torch.from_numpy(np.array(im)).permute(2,0,1)
+    return F.interpolate(im[None], (h, w), mode='bicubic', antialias=True)[0].contiguous()
 
-def _as_tensor(im): return torch.from_numpy(np.array(im)).permute(2,0,1)
+def _planes(im): return torch.stack([torch.from_numpy(np.array(c)) for c in im.split()])   # faster than to permute
 
 @patch
 def image(self:FrameCache, vid, i:int, size=None)->tuple:
@@ -690,18 +685,35 @@ def merged_with(self:VideoClips,
         if both := merged(clip, self.load(*other._replace(cast=cast))): return both
     return clip
 
-# %% ../../nbs/14_data.clips.ipynb #c051
+# %% ../../nbs/14_data.clips.ipynb #67ad029f
+def cores()->int:
+    "Processor cores that this process may use"
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+@contextmanager
+def sharing_cores(
+    processes:int   # That compute meanwhile
+):
+    "No more threads than this process' share of the cores"
+    n = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(n, cores()//(1+processes))))
+    try: yield
+    finally: torch.set_num_threads(n)
+
 def ready(
-    clips   # `Clip` or `ClipBatch`
-):          # The same, its images float32, normalised and changed
+    clips,        # `Clip` or `ClipBatch`
+    processes=0   # That load the next ones meanwhile
+):                # The same, its images float32, normalised and changed
     "What is left to do to frames, done on the device where they are"
     one = isinstance(clips, Clip)
     if (clips.change if one else clips.changes) is None: return clips
     S = clips.masks.shape[-1]
-    if one: return replace(clips, images=changed(clips.images, clips.change, S), change=None)
-    images = [changed(*o, S) for o in zip(clips.images, clips.changes)]
+    with sharing_cores(processes):
+        if one: return replace(clips, images=changed(clips.images, clips.change, S), change=None)
+        images = [changed(*o, S) for o in zip(clips.images, clips.changes)]
     return replace(clips, images=images[0][None] if len(images)==1 else torch.stack(images), changes=None)
 
+# %% ../../nbs/14_data.clips.ipynb #c051
 @patch
 def raw(self:VideoClips,
     i         # Number of the clip; or (epoch, number, …), as `ClipOrder` sends it
@@ -866,10 +878,6 @@ class ClipLoader(DataLoader):
             start = time.perf_counter()
 
 # %% ../../nbs/14_data.clips.ipynb #6abe0c94
-def cores()->int:
-    "Processor cores that this process may use"
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-
 def loading_processes(
     conf:DataConf,     # `data.*`
     cuda:bool,         # Does a CUDA GPU compute?

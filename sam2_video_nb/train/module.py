@@ -129,13 +129,15 @@ class VideoData(pl.LightningDataModule):
         self.on = 'val'       # what is measured: val, which chooses the best epoch, or test, which chooses nothing
         self.clips = VideoClips(train, conf, train=True, seed=seed)
         self.begin = None     # the epoch that a resumed run begins with: Lightning asks for clips before it knows
+        self.loading = 0      # processes that load clips
 
     def train_dataloader(self):
         self.clips.set_epoch(self.trainer.current_epoch if self.begin is None else self.begin)
         order = SequentialSampler(self.clips) if self.trainer.overfit_batches else None    # the same batches each epoch
-        conf = replace(self.conf, num_workers=loading_processes(self.conf, self.on_cuda, self.neighbours))
-        if self.conf.num_workers is None and conf.num_workers:
-            log.info(f"clips are loaded by {counted(conf.num_workers, 'process', 'processes')} (data.num_workers)")
+        self.loading = loading_processes(self.conf, self.on_cuda, self.neighbours)
+        conf = replace(self.conf, num_workers=self.loading)
+        if self.conf.num_workers is None and self.loading:
+            log.info(f"clips are loaded by {counted(self.loading, 'process', 'processes')} (data.num_workers)")
         return clip_loader(self.clips, conf, train=True, process=self.process, processes=self.processes,
             order=order, raw=True)
 
@@ -144,7 +146,7 @@ class VideoData(pl.LightningDataModule):
         return batch
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
-        return ready(batch) if isinstance(batch, ClipBatch) else batch
+        return ready(batch, self.loading) if isinstance(batch, ClipBatch) else batch
 
     def val_dataloader(self):
         if self.coco is None: return []
