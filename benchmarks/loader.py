@@ -27,7 +27,7 @@ def arguments():
     p.add_argument('--workers', type=int, nargs='+', default=[0, 1, 2], help="numbers of loading processes to try")
     p.add_argument('--clips', type=int, default=24, help="timed, after two to warm up")
     p.add_argument('--repeats', type=int, default=3, help="of each side, alternated")
-    p.add_argument('--threads', type=int, default=0, help="of the main process; 0: as PyTorch chooses")
+    p.add_argument('--threads', type=int, default=0, help="of the main process at most; 0: as PyTorch chooses")
     p.add_argument('--augment', choices=('affine', 'flip'), default='affine', help="flip: without rotation and shear")
     p.add_argument('--json', help="where the figures go as JSON")
     p.add_argument('--side', choices=sides, help=argparse.SUPPRESS)
@@ -66,12 +66,13 @@ def built_in(top):
 def ours(a, folder, workers):
     "A function that gives the batches of a pass, ready for the model, or left to a device to make so"
     from sam2_video_nb.config import DataConf
-    from sam2_video_nb.data.clips import VideoClips, clip_loader, ready
+    from sam2_video_nb.data.clips import VideoClips, clip_loader, ready, threads_left
     from sam2_video_nb.data.coco import CocoVideo
     conf = DataConf(image_size=a.size, video_clip_length=a.frames, stride=a.frames, max_objects=a.objects,
         num_workers=workers, hflip_prob=.5, jitter=.1, grey_prob=.05, affine_degrees=25*(a.augment=='affine'))
     loader = clip_loader(VideoClips(CocoVideo(folder/'coco/train.json'), conf), raw=True)
-    return (lambda: map(partial(ready, processes=workers), loader)) if a.side=='ours' else lambda: iter(loader)
+    left = threads_left(workers)
+    return (lambda: map(partial(ready, threads=left), loader)) if a.side=='ours' else lambda: iter(loader)
 
 def reference(a, folder, workers):
     "The same of the reference; its own recipe jitters each frame once more, which is left out here"

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['windows', 'frame_numbers', 'Cast', 'clip_cast', 'light_of', 'colour', 'affine', 'warp_grid', 'warp', 'warp_masks',
            'Augment', 'Change', 'changed', 'FrameCache', 'resized', 'cached_frames', 'VideoClips', 'Drawn', 'some_of',
-           'cores', 'sharing_cores', 'ready', 'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share',
+           'cores', 'threads_left', 'at_most', 'ready', 'along_objects', 'collate', 'no_clips', 'ClipOrder', 'my_share',
            'ClipBatches', 'RawClips', 'ClipLoader', 'loading_processes', 'in_worker', 'clip_loader']
 
 # %% ../../nbs/14_data.clips.ipynb #c002
@@ -97,13 +97,13 @@ def light_of(
     add = (1-contrast) * brightness * ((mean*_std + _mean) @ _luma)     # colours from 0 to 1: M @ x + add
     return M*_std/_std[:,None], (M@_mean + add - _mean)/_std            # the same, normalised
 
-def _lit(x, light, rows=128, out=None):
-    "A frame (3,H,W), normalised or uint8, in other light; some rows at a time, which stay in the processor's cache"
+def _lit(x, light, rows=64, out=None):
+    "A frame (3,H,W), normalised or uint8, in other light; `rows` a thread at a time, which stay in its cache"
     A, b = light                                                        # for normalised colours
     if x.dtype==torch.uint8: A, b = A/(255*_std), b - A@(_mean/_std)
     A, b, out = A.to(x.device), b[:,None].to(x.device), torch.empty(x.shape, device=x.device) if out is None else out
-    ends = list(zip((-_mean/_std).tolist(), ((1-_mean)/_std).tolist()))
-    if x.device.type!='cpu': rows = x.shape[1]
+    ends = list(zip((-_mean/_std).tolist(), ((1-_mean)/_std).tolist()))          # black and white, normalised
+    rows = rows*torch.get_num_threads() if x.device.type=='cpu' else x.shape[1]
     for part, to in zip(x.split(rows, 1), out.split(rows, 1)):
         lit = torch.addmm(b, A, part.reshape(3,-1).float()).view(to.shape)
         for o, lo_hi, t in zip(lit, ends, to): torch.clamp(o, *lo_hi, out=t)
@@ -148,7 +148,7 @@ def warp_grid(
     x, y, w, h = centres(left, right), centres(top, bottom)[:,None], S/(r-l), S/(b-t)
     parts = w*(xx*x+x0) + (S-2*l)/(r-l)-1, w*xy*y, h*yx*x, h*(yy*y+y0) + (S-2*t)/(b-t)-1
     to_x, by_x, to_y, by_y = (o.float().to(device) for o in parts)
-    grid = torch.empty(2, bottom-top, right-left, device=device)         # all x, then all y: written in one go
+    grid = torch.empty(2, bottom-top, right-left, device=device)         # all x, then all y: faster on a processor
     for at, to, by in zip(grid, (to_x, to_y), (by_x, by_y)): torch.add(to, by, out=at)
     return grid.permute(1,2,0)[None]
 
@@ -164,9 +164,10 @@ def warp(
     return out.view(*x.shape[:-2], *out.shape[-2:])
 
 # %% ../../nbs/14_data.clips.ipynb #c023
-def _extent(mask):
-    "(top, bottom, left, right) round the pixels of a mask (H,W), a numpy array: it sees eight bools at once here"
-    rows, cols = (np.flatnonzero(mask.any(d)) for d in (1,0))
+def _extent(masks):
+    "(top, bottom, left, right) round the pixels of masks (n,H,W), which are not all empty"
+    there = masks.numpy().any(0)                      # numpy sees eight bools at once here, PyTorch one
+    rows, cols = (np.flatnonzero(there.any(d)) for d in (1,0))
     return rows[0], rows[-1]+1, cols[0], cols[-1]+1
 
 def _reach(extent, shape, A, S, flip):
@@ -180,8 +181,8 @@ def _reach(extent, shape, A, S, flip):
     return (top, bottom, left, right) if top<bottom and left<right else None
 
 def _warp_object(masks, A, flip, out):
-    "An object's masks (n,H,W), none empty, warped into `out`, n of (S,S), all empty: where to look is computed once"
-    S, shape, extent = len(out[0]), masks.shape[1:], _extent(masks.numpy().any(0))
+    "Masks of one object (n,H,W), none empty, warped into `out`, n of (S,S), all empty: where to look is computed once"
+    S, shape, extent = len(out[0]), masks.shape[1:], _extent(masks)
     if part := _reach(extent, shape, A, S, flip):
         (t, b, l, r), (top, bottom, left, right), (h, w) = extent, part, (S/n for n in shape)
         grid = warp_grid(A, S, flip, part, (t*h, b*h, l*w, r*w))
@@ -191,7 +192,7 @@ def _warp_object(masks, A, flip, out):
         if not part or not to[top:bottom,left:right].numpy().any(): _one_pixel(mask, A, flip, to)
 
 def _one_pixel(mask, A, flip, out):
-    "That of the centre of a mask, if it stays in the picture"
+    "Set in `out` the pixel that the mask's centre moves to, if it stays in the picture"
     S, shape = len(out), mask.shape
     y, x = mask.nonzero().double().mean(0).add(.5).mul(2/tensor(shape)).sub(1).tolist()
     moved = A @ tensor([-x if flip else x, y, 1.], dtype=torch.float64)
@@ -199,17 +200,20 @@ def _one_pixel(mask, A, flip, out):
     if 0<=col<S and 0<=row<S: out[row,col] = True
 
 def warp_masks(
-    masks:Tensor,  # (…,N,H,W) bool
+    masks:Tensor,  # (…,N,H,W) bool, of N objects, on some frames
     A:Tensor,      # (3,3) of `affine`
     flip=False,    # Left to right before that
-    size=None      # S, side of the square that they become; None: W, for squares
+    size=None,     # S, side of the square that they become; None: W, for squares
+    together=4     # Frames at once: neighbours, between which an object does not move far
 )->Tensor:         # (…,N,S,S) bool
     "Masks warped; one that was seen and whose centre stays in the picture keeps at least a pixel"
     S, (*lead, H, W) = size or masks.shape[-1], masks.shape
-    out, each = torch.zeros(*lead, S, S, dtype=torch.bool), (math.prod(lead[:-1]), *(lead[-1:] or [1]))
-    for m, to in zip(masks.reshape(*each, H, W).unbind(1), out.view(*each, S, S).unbind(1)):
+    out, by_frame = torch.zeros(*lead, S, S, dtype=torch.bool), (math.prod(lead[:-1]), *(lead[-1:] or [1]))
+    for m, to in zip(masks.reshape(*by_frame, H, W).unbind(1), out.view(*by_frame, S, S).unbind(1)):
         there = m.numpy().any((1,2)).nonzero()[0].tolist()
-        if there: _warp_object(m[there], A, flip, [to[t] for t in there])
+        for k in range(0, len(there), together):
+            few = there[k:k+together]
+            _warp_object(m[few], A, flip, [to[t] for t in few])
     return out
 
 # %% ../../nbs/14_data.clips.ipynb #c026
@@ -304,13 +308,14 @@ def _room(shape, device):
     return torch.frombuffer(_pages(n), dtype=torch.float32).view(shape)
 
 # %% ../../nbs/14_data.clips.ipynb #1a9564e5
-def _warp_into(out, x, grid, rows=256):
-    "A frame (3,S,S) by `warp_grid`; some rows at a time, which stay in the processor's cache, a part to each thread"
+def _warp_into(out, x, grid, rows=128):
+    "A frame (3,S,S) by `warp_grid`; `rows` a thread at a time, which stay in its cache"
     threads = torch.get_num_threads()
-    if x.device.type!='cpu': rows, threads = len(out[0]), 1
-    for there, to in zip(grid.split(rows, 1), out.split(rows, 1)):
+    if x.device.type!='cpu': rows, threads = out.shape[1], 1
+    for there, to in zip(grid.split(rows*threads, 1), out.split(rows*threads, 1)):
         n = next(k for k in range(threads, 0, -1) if to.shape[1]%k==0)
-        moved = F.grid_sample(x.expand(n,-1,-1,-1), there[0].unflatten(0, (n,-1)), align_corners=False)
+        # threads share a batch: n parts of the rows, all of the same frame, which is not copied
+        moved = F.grid_sample(x.float().expand(n,-1,-1,-1), there[0].unflatten(0, (n,-1)), align_corners=False)
         to.unflatten(1, (n,-1)).copy_(moved.transpose(0,1))
 
 def changed(
@@ -326,7 +331,7 @@ def changed(
     (T, _, H, W), device = images.shape, images.device
     S = size or W
     grid = None if A is None else warp_grid(A, S, flip, device=device)
-    out, room = _room((T,3,S,S), device), torch.empty(3, H, W, device=device)
+    out, room = _room((T,3,S,S), device), torch.empty(3, H, W, device=device)     # `room`: of each frame in turn
     for x, to in zip(images, out):
         x = _lit(x, light, out=room) if light else normalised(x) if raw else x
         if A is None: to.copy_(x.flip(-1) if flip else x)
@@ -690,25 +695,34 @@ def cores()->int:
     "Processor cores that this process may use"
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
+def threads_left(
+    loading:int,      # Processes that load clips for a training process
+    processes:int=1   # Of the training on this machine
+)->int:
+    "Threads that a training process has cores for while others load"
+    return max(1, cores()//processes - loading)
+
 @contextmanager
-def sharing_cores(
-    processes:int   # That compute meanwhile
+def at_most(
+    threads=None   # Of a processor; None: as many as there are
 ):
-    "No more threads than this process' share of the cores"
+    "No more threads than that; afterwards as many as before"
     n = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(n, cores()//(1+processes))))
+    fewer = threads is not None and threads < n
+    if fewer: torch.set_num_threads(threads)
     try: yield
-    finally: torch.set_num_threads(n)
+    finally:
+        if fewer: torch.set_num_threads(n)
 
 def ready(
-    clips,        # `Clip` or `ClipBatch`
-    processes=0   # That load the next ones meanwhile
-):                # The same, its images float32, normalised and changed
+    clips,            # `Clip` or `ClipBatch`
+    threads:int=None  # Of a processor at most, see `threads_left`; None: as many as there are
+):                    # The same, its images float32, normalised and changed
     "What is left to do to frames, done on the device where they are"
     one = isinstance(clips, Clip)
     if (clips.change if one else clips.changes) is None: return clips
     S = clips.masks.shape[-1]
-    with sharing_cores(processes):
+    with at_most(threads):
         if one: return replace(clips, images=changed(clips.images, clips.change, S), change=None)
         images = [changed(*o, S) for o in zip(clips.images, clips.changes)]
     return replace(clips, images=images[0][None] if len(images)==1 else torch.stack(images), changes=None)

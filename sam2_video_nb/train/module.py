@@ -23,7 +23,7 @@ from ..config import *
 from ..core import *
 from ..ranks import any_rank, gathered, notes, on_all, summed, together, world_size
 from ..data.coco import CocoVideo
-from ..data.clips import VideoClips, clip_loader, loading_processes, ready
+from ..data.clips import VideoClips, clip_loader, loading_processes, ready, threads_left
 from ..model.prompts import PromptPolicy, carried_prompts, check_prompt_frames, prompt_kinds
 from ..model.prompts import prompt_presets, prompts_about, seen_prompts
 from ..model.weights import Start, read_start, weights_hash, write_checkpoint
@@ -146,7 +146,7 @@ class VideoData(pl.LightningDataModule):
         return batch
 
     def on_after_batch_transfer(self, batch, dataloader_idx):
-        return ready(batch, self.loading) if isinstance(batch, ClipBatch) else batch
+        return ready(batch, threads_left(self.loading, self.neighbours)) if isinstance(batch, ClipBatch) else batch
 
     def val_dataloader(self):
         if self.coco is None: return []
