@@ -97,7 +97,7 @@ def light_of(
     add = (1-contrast) * brightness * ((mean*_std + _mean) @ _luma)     # colours from 0 to 1: M @ x + add
     return M*_std/_std[:,None], (M@_mean + add - _mean)/_std            # the same, normalised
 
-def _lit(x, light, rows=64, out=None):
+def _lit(x, light, rows=128, out=None):
     "A frame (3,H,W), normalised or uint8, in other light; `rows` a thread at a time, which stay in its cache"
     A, b = light                                                        # for normalised colours
     if x.dtype==torch.uint8: A, b = A/(255*_std), b - A@(_mean/_std)
@@ -308,7 +308,7 @@ def _room(shape, device):
     return torch.frombuffer(_pages(n), dtype=torch.float32).view(shape)
 
 # %% ../../nbs/14_data.clips.ipynb #1a9564e5
-def _warp_into(out, x, grid, rows=128):
+def _warp_into(out, x, grid, rows=256):
     "A frame (3,S,S) by `warp_grid`; `rows` a thread at a time, which stay in its cache"
     threads = torch.get_num_threads()
     if x.device.type!='cpu': rows, threads = out.shape[1], 1
