@@ -357,18 +357,18 @@ class DataConf(ClipConf, group='data'):
         "most objects of a training clip, drawn anew each time; empty: all", lo=1)
     batch_size:Optional[int] = opt(None, "clips in a step; empty: 2 for the built-in data, else 1", lo=1)
     num_workers:Optional[int] = opt(None,
-        "processes that load clips; 0: the main one; empty: by the cores, 8 at most, where a CUDA GPU computes, else 0",
-        lo=0)
-    pin_memory:bool = opt(True, "page-locked batches where a GPU is used")
+        "processes that load clips: less waiting, a batch or two more in memory for each; 0: the main one; empty: by "
+        "the cores, 8 at most, where a CUDA GPU computes, else 0", lo=0)
+    pin_memory:bool = opt(True, "page-locked batches where a GPU is used: copied meanwhile, never swapped out")
     cache_frames:Optional[int] = opt(None,
-        "decoded frames kept in memory by each loading process; empty: 1 GB of them in all", lo=1)
+        "decoded frames that each loading process keeps for the next clips; empty: 1 GB of them in all", lo=1)
     feature_cache:str = opt('off',
         "image features computed once and kept for all epochs: in memory (exact), on disk below output_dir/features "
         "(half precision), or where they fit; needs a frozen image encoder, and jitter, grey_prob and affine_* of 0",
         choices=['off', 'ram', 'disk', 'auto'])
     feature_cache_gb:float = opt(8.,
-        "most that kept features may take, of all processes of a machine, in memory or on disk; the rest is computed",
-        lo=0)
+        "most that kept features may take, of all processes of a machine, in memory or on disk; the rest is computed "
+        "anew each epoch", lo=0)
     val_fraction:float = opt(0.2, "share of the videos held out of train_path when val_path is empty", lo=0, hi=1)
     hflip_prob:float = opt(0.5, "chance of a left-right flip", lo=0, hi=1)
     affine_degrees:float = opt(0., "furthest rotation and shear, degrees", lo=0)
@@ -462,8 +462,8 @@ class ModelConf(Settings, group='model'):
         "(SAM 2: 7); more reach further back, and cost time and memory in proportion; clips must be as long to train "
         "them; maskmem_tpos_enc then trains too", lo=2, hi=22)
     bptt_frames:Optional[int] = opt(None,
-        "cut the gradient through the memory every so many frames: one such segment at a time is held in memory, and "
-        "computed twice; what is learnt reaches less far back; empty: the whole clip", lo=2)
+        "cut the gradient through the memory every so many frames: a segment at a time is held, and computed twice; "
+        "what is learnt reaches less far; adds little to activation_checkpointing=frame; empty: the whole clip", lo=2)
     activation_checkpointing:str = opt('parts',
         "what a step computes again to save memory: none (all is kept), parts (attention, memory and losses, in "
         "pieces) or frame (each frame as a whole: the least memory, up to a quarter more operations)",
@@ -472,11 +472,11 @@ class ModelConf(Settings, group='model'):
         "training: hard: a mask is remembered if its object is said to be there, as in SAM 2; soft: as much of it as "
         "the score says: a wrong one does not cut the gradient, but tracking is always hard", choices=['hard', 'soft'])
     attention_dropout:bool = opt(True,
-        "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, and a GPU can "
-        "use its fused attention")
+        "drop attention to memory at random, as SAM 2 was trained; false: features alone are dropped, a GPU can use "
+        "its fused attention, and a step keeps less and takes less time")
     memory_token_keep:float = opt(1.,
         "share of the memory's tokens that a frame looks at while training, drawn anew each time; 0.5 saves about a "
-        "tenth of the operations, and trains on less than tracking sees; 1: all", lo=0.05, hi=1)
+        "tenth of the operations, and cost nano 0.02 of J&F; 1: all", lo=0.05, hi=1)
     encoder_precision:str = opt('full',
         "of an image encoder that does not train, while training: full: as trainer.precision; bf16: faster where the "
         "processor has it, but features differ by a hundredth from those of tracking", choices=['full', 'bf16'])
@@ -484,8 +484,8 @@ class ModelConf(Settings, group='model'):
         "objects that are computed at a time, for clips with many: memory as for so many objects, and each is "
         "computed twice; empty: all together", lo=1)
     predictor_memory:bool = opt(False,
-        "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution); "
-        "tracking always does")
+        "train with the predictor's memory to the bit (bfloat16, mask prompts through low resolution), which rounds "
+        "what is learnt from; tracking always does")
     audit_gradients:bool = opt(True,
         "stop if something that should train gets no gradient at the first steps")
     prompt_type:Optional[str] = opt(None,

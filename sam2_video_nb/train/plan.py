@@ -170,6 +170,7 @@ def knobs(
         (m.attention_dropout, 'model.attention_dropout=false'),
         (gpu and cfg.trainer.precision.startswith('32'), 'trainer.precision=bf16-mixed'),
         (d.batch_size > 1, 'data.batch_size=1'),
+        (n > 1 and not m.object_chunk, 'model.object_chunk=1'),
         *[(k < n, f'data.max_objects={k}') for k in (n//2, n//4, 1) if k],
         *[(2 <= k < T, f'data.video_clip_length={k}') for k in (T//2, T//4)],
         (not m.bptt_frames and T > 3, 'model.bptt_frames=2'),
