@@ -126,6 +126,14 @@ def whole(job, one):
     check(job.said().count('\nreport: ')==1, 'one process speaks')
     same_run(job, one)
 
+def cut(tmp):
+    "The gradient cut within clips, batches added up and clipped: one reduction a step, and one run"
+    more = ['model.bptt_frames=2', 'trainer.accumulate_grad_batches=2', 'trainer.gradient_clip_val=.1',
+        'data.synth_frames=8', 'data.video_clip_length=6']
+    one = Job(tmp/'cut/one', 'one', 1, more)
+    check(one.wait()==[0], 'one process ends well')
+    whole(Job(tmp/'cut/two', 'srun', 2, more), one)
+
 def kill(where, launcher, n, victim, more=()):
     "A rank is killed in the second epoch: all end soon, with a word"
     job = Job(where, launcher, n, more)
@@ -201,6 +209,8 @@ def short(tmp, one):
     for launcher in ('lightning', 'srun'):
         print(f'2 ranks, {launcher}', flush=True)
         whole(Job(tmp/launcher, launcher, 2), one)
+    print('2 ranks, srun, the gradient cut', flush=True)
+    cut(tmp)
     print('2 ranks, torchrun, one is killed', flush=True)
     go_on(kill(tmp/'killed', 'torchrun', 2, 1), tmp/'again', 'one', 1, one)
 
