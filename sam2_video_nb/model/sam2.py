@@ -554,9 +554,10 @@ def _encode_memory(sam2, step, high, presence, from_points, predictor_memory):
     # what the arguments hold is kept until the backward pass: nothing but what is needed
     soft = is_soft(sam2)
     here = torch.ones_like(presence) if soft else presence       # the mark of an absent object comes softly, below
-    encode, args = sam2._encode_new_memory, (step.maps[-1:], step.sizes, high, here, from_points)
-    again = keeps_little(sam2) and not ours_serve(high)      # else the memory encoder itself keeps little
-    mem, pos = checkpoint(encode, *args, use_reentrant=False) if again else encode(*args)
+    sizes, again = step.sizes, keeps_little(sam2) and not ours_serve(high)   # else the memory encoder keeps little
+    def encode(features, high, here): return sam2._encode_new_memory([features], sizes, high, here, from_points)
+    run = partial(checkpoint, encode, use_reentrant=False) if again else encode
+    mem, pos = run(step.maps[-1], high, here)        # tensors one by one: what a list holds is never let go
     if soft and sam2.no_obj_embed_spatial is not None:
         mem = mem + (1-presence.sigmoid())[...,None,None]*sam2.no_obj_embed_spatial[...,None,None]
     pos = [p[:1].clone().expand_as(p) for p in pos]        # of all objects alike
