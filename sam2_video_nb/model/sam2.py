@@ -503,12 +503,15 @@ class DecoderTap:
     "Keeps the last output of SAM 2's mask decoder, as it is before the presence gate"
     def __init__(self, sam2):
         self.handle = sam2.sam_mask_decoder.register_forward_hook(self)
-        self.take()
+        self.forget()
     def __call__(self, module, args, out): self.logits, self.ious, self.tokens, self.presence = out
-    def take(self):
-        "The last output; forgotten here, so that no graph is kept alive"
-        out = [getattr(self, k, None) for k in ('logits', 'ious', 'presence')]
+    def forget(self):
+        "Hold nothing, so that no graph is kept alive"
         self.logits = self.ious = self.tokens = self.presence = None
+    def take(self):
+        "The last output, which is forgotten"
+        out = self.logits, self.ious, self.presence
+        self.forget()
         return out
 
 # %% ../../nbs/22_model.sam2.ipynb #d250d676
@@ -931,7 +934,7 @@ def _again(self:SAM2VideoModel, frames, groups, step):
     def run():
         now = [g.copy() for g in before]
         try: outs = [step(t, now) for t in frames]
-        finally: self.tap.take()       # computing again ends once all is there, maybe right behind the decoder
+        finally: self.tap.forget()     # computing again ends once all is there, maybe right behind the decoder
         return outs, [(g.bank.cond, g.bank.rest, g.ahead) for g in now]
     outs, banks = checkpoint(rounding_once()(run), use_reentrant=False)      # and when it is computed again, too
     for g, (cond, rest, ahead) in zip(groups, banks): g.bank.cond, g.bank.rest, g.ahead = cond, rest, ahead
